@@ -1,0 +1,39 @@
+# What every target of the project is compiled with, in one place.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+add_library(portcullis_options INTERFACE)
+target_compile_options(portcullis_options INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+    -Wold-style-cast -Wcast-align -Wunused -Woverloaded-virtual -Wnull-dereference
+    -Wdouble-promotion -Wimplicit-fallthrough -Werror)
+target_include_directories(portcullis_options INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_definitions(portcullis_options INTERFACE
+    "PORTCULLIS_VERSION=\"${PROJECT_VERSION}\"")
+
+if(PORTCULLIS_SANITIZE)
+    add_compile_options(-fsanitize=${PORTCULLIS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${PORTCULLIS_SANITIZE})
+endif()
+if(PORTCULLIS_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+find_program(PORTCULLIS_CCACHE ccache)
+if(PORTCULLIS_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${PORTCULLIS_CCACHE}")
+endif()
+
+# pkg-config modules as SYSTEM imported targets, so that our warnings are not theirs.
+function(portcullis_find_package target module)
+    pkg_check_modules(${target} REQUIRED IMPORTED_TARGET GLOBAL ${module})
+endfunction()
