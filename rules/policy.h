@@ -2,16 +2,16 @@
 // judged directly, and slowly, by reference_model. Any thread.
 #pragma once
 
+#include "rules/prefix.h"
+#include "rules/result.h"
+#include "rules/units.h"
+#include "rules/verdict.h"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "rules/prefix.h"
-#include "rules/result.h"
-#include "rules/units.h"
-#include "rules/verdict.h"
 
 namespace portcullis {
 
@@ -21,9 +21,17 @@ inline constexpr unsigned kClassesMax = 64;
 inline constexpr unsigned kPoolsMax = 60'000;
 
 // Encapsulations whose inner packet is judged too when the policy names them.
-enum class Tunnel : std::uint8_t { gre, ipip, four_in_six, six_in_four, six_in_six, teredo, vxlan };
-inline constexpr std::array<std::string_view, 7> kTunnelLabels = {
-    "gre", "ipip", "4in6", "6in4", "6in6", "teredo", "vxlan"};
+enum class Tunnel : std::uint8_t {
+    gre,
+    ipip,
+    four_in_six,
+    six_in_four,
+    six_in_six,
+    teredo,
+    vxlan
+};
+inline constexpr std::array<std::string_view, 7> kTunnelLabels =
+    {"gre", "ipip", "4in6", "6in4", "6in6", "teredo", "vxlan"};
 inline constexpr unsigned kTunnelCount = kTunnelLabels.size();
 
 // Bit i stands for Tunnel i.
@@ -63,7 +71,11 @@ struct Rule {
 [[nodiscard]] std::vector<Rule> built_in_rules();
 
 // What a class does about one rule.
-enum class Action : std::uint8_t { pass, monitor, drop };
+enum class Action : std::uint8_t {
+    pass,
+    monitor,
+    drop
+};
 
 struct ServiceClass {
     std::string name;

@@ -1,13 +1,13 @@
 // The policy file (TOML, version 1): text in, a Policy or all its errors out. Cold; any thread.
 #pragma once
 
+#include "rules/policy.h"
+#include "rules/result.h"
+
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
-
-#include "rules/policy.h"
-#include "rules/result.h"
 
 namespace portcullis {
 
@@ -19,6 +19,7 @@ using ListReader = std::function<Result<std::string>(const std::filesystem::path
 
 // Parses `text`, which stands in `file` (for error messages and for relative list files). Refuses the whole
 // with every error found, each with file:line:column.
-[[nodiscard]] Result<Policy> parse_policy(std::string_view text, const std::filesystem::path& file, const ListReader& read_list);
+[[nodiscard]] Result<Policy>
+parse_policy(std::string_view text, const std::filesystem::path& file, const ListReader& read_list);
 
 }  // namespace portcullis

@@ -10,7 +10,11 @@ namespace portcullis {
 namespace {
 
 // Whether the first `bits` bits of a and b agree. bits <= 128.
-bool same_bits(const std::array<std::uint8_t, 16>& a, const std::array<std::uint8_t, 16>& b, unsigned bits) noexcept {
+bool same_bits(
+    const std::array<std::uint8_t, 16>& a,
+    const std::array<std::uint8_t, 16>& b,
+    unsigned bits
+) noexcept {
     const unsigned whole_bytes = bits / 8;
     if (std::memcmp(a.data(), b.data(), whole_bytes) != 0) {
         return false;
@@ -64,7 +68,8 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
     }
     const std::string_view digits = text.substr(slash + 1);
     unsigned length = 0;
-    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+    const auto [end, failure] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), length);
     if (failure != std::errc{} || end != digits.data() + digits.size() || length > bits) {
         return std::nullopt;
     }

@@ -10,7 +10,11 @@
 
 namespace portcullis {
 
-enum class Family : std::uint8_t { none, ipv4, ipv6 };
+enum class Family : std::uint8_t {
+    none,
+    ipv4,
+    ipv6
+};
 
 [[nodiscard]] constexpr unsigned address_bits(Family family) noexcept {
     return family == Family::ipv4 ? 32U : family == Family::ipv6 ? 128U : 0U;

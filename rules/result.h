@@ -37,20 +37,32 @@ using Errors = std::vector<Error>;
 // Either a value or at least one error.
 template <typename T>
 class [[nodiscard]] Result {
-  public:
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(google-explicit-constructor)
-    Result(Errors errors) : state_(std::in_place_index<1>, std::move(errors)) {}  // NOLINT(google-explicit-constructor)
-    Result(Error error) : state_(std::in_place_index<1>, Errors{std::move(error)}) {}  // NOLINT(google-explicit-constructor)
+public:
+    Result(T value)
+        : state_(std::in_place_index<0>, std::move(value)) {
+    }  // NOLINT(google-explicit-constructor)
+
+    Result(Errors errors)
+        : state_(std::in_place_index<1>, std::move(errors)) {
+    }  // NOLINT(google-explicit-constructor)
+
+    Result(Error error)
+        : state_(std::in_place_index<1>, Errors{std::move(error)}) {
+    }  // NOLINT(google-explicit-constructor)
 
     [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
+
     explicit operator bool() const noexcept { return has_value(); }
 
     [[nodiscard]] T& value() & { return std::get<0>(state_); }
+
     [[nodiscard]] const T& value() const& { return std::get<0>(state_); }
+
     [[nodiscard]] T&& value() && { return std::get<0>(std::move(state_)); }
+
     [[nodiscard]] const Errors& errors() const { return std::get<1>(state_); }
 
-  private:
+private:
     std::variant<T, Errors> state_;
 };
 

@@ -22,7 +22,10 @@ using SlotIndex = StrongId<struct SlotTag, std::uint32_t>;
 using Generation = StrongId<struct GenerationTag, std::uint64_t>;
 
 // The side a frame came in on. Outbound: received on the inside port, from a subscriber.
-enum class Direction : std::uint8_t { outbound, inbound };
+enum class Direction : std::uint8_t {
+    outbound,
+    inbound
+};
 inline constexpr unsigned kDirectionCount = 2;
 
 [[nodiscard]] constexpr unsigned index_of(Direction direction) noexcept {

@@ -11,7 +11,10 @@
 
 namespace portcullis {
 
-enum class Verdict : std::uint8_t { pass, drop };
+enum class Verdict : std::uint8_t {
+    pass,
+    drop
+};
 inline constexpr unsigned kVerdictCount = 2;
 
 [[nodiscard]] constexpr unsigned index_of(Verdict verdict) noexcept {
@@ -59,7 +62,7 @@ inline constexpr unsigned kFaultCount = 9;
 
 struct ReasonInfo {
     Reason reason;
-    std::string_view label;   // in metrics, TSV and the policy file
+    std::string_view label;  // in metrics, TSV and the policy file
     bool may_pass;
     bool may_drop;
     std::string_view help;    // one sentence for operators
@@ -67,73 +70,135 @@ struct ReasonInfo {
 };
 
 inline constexpr std::array<ReasonInfo, kReasonCount> kReasons = {{
-    {Reason::spoofed, "spoofed", false, true,
+    {Reason::spoofed,
+     "spoofed",
+     false,
+     true,
      "Outbound, and the source address is in no pool, while [unattributed] says drop_spoofed.",
      "RFC 2827 section 3 (BCP 38)"},
-    {Reason::rule, "rule", false, true,
+    {Reason::rule,
+     "rule",
+     false,
+     true,
      "A rule that the subscriber's class drops names the port; the rule is counted beside it.",
      "RFC 5068 section 4 (BCP 134)"},
-    {Reason::monitored, "monitored", true, false,
+    {Reason::monitored,
+     "monitored",
+     true,
+     false,
      "A rule that the class only monitors names the port: it would have been dropped.",
      "README, what it does"},
-    {Reason::malformed_ip, "malformed-ip", true, true,
-     "The IP version, header length, total length or an IPv4 option contradicts the frame or itself.",
+    {Reason::malformed_ip,
+     "malformed-ip",
+     true,
+     true,
+     "The IP version, header length, total length or an IPv4 option contradicts the frame or "
+     "itself.",
      "RFC 791 section 3.1, RFC 8200 section 3"},
-    {Reason::truncated_transport, "truncated-transport", true, true,
+    {Reason::truncated_transport,
+     "truncated-transport",
+     true,
+     true,
      "The packet ends before the TCP or UDP ports do.",
      "RFC 9293 section 3.1, RFC 768"},
-    {Reason::tiny_fragment, "tiny-fragment", true, true,
+    {Reason::tiny_fragment,
+     "tiny-fragment",
+     true,
+     true,
      "A first TCP fragment with fewer than 16 bytes of TCP.",
      "RFC 1858 section 3, RFC 3128 section 3"},
-    {Reason::overlapping_fragment, "overlapping-fragment", true, true,
+    {Reason::overlapping_fragment,
+     "overlapping-fragment",
+     true,
+     true,
      "A TCP fragment at offset 1 (8 bytes), or an IPv6 fragment that starts below 128 bytes.",
      "RFC 1858 section 4, RFC 5722 section 4"},
-    {Reason::ipv6_header_chain, "ipv6-header-chain", true, true,
+    {Reason::ipv6_header_chain,
+     "ipv6-header-chain",
+     true,
+     true,
      "The chain of IPv6 extension headers is incomplete, or longer than the limits.",
      "RFC 7112 section 5, RFC 9098 section 8.1"},
-    {Reason::source_route, "source-route", true, true,
+    {Reason::source_route,
+     "source-route",
+     true,
+     true,
      "An IPv4 loose or strict source route option.",
      "RFC 7126 section 4.3, 4.4"},
-    {Reason::routing_header, "routing-header", true, true,
+    {Reason::routing_header,
+     "routing-header",
+     true,
+     true,
      "An IPv6 routing header of type 0, 1 or 3.",
      "RFC 9288 section 3.5.2.5, RFC 5095"},
-    {Reason::encapsulation_depth, "encapsulation-depth", true, true,
+    {Reason::encapsulation_depth,
+     "encapsulation-depth",
+     true,
+     true,
      "More VLAN tags, MPLS labels, tunnels or header bytes than the limits.",
      "RFC 9098 section 8.1"},
-    {Reason::runt_frame, "runt-frame", true, true,
+    {Reason::runt_frame,
+     "runt-frame",
+     true,
+     true,
      "The frame ends inside its Ethernet, VLAN, MPLS or PPPoE header.",
      "IEEE 802.3 section 3.2, RFC 2516 section 4"},
-    {Reason::smarthost, "smarthost", true, false,
+    {Reason::smarthost,
+     "smarthost",
+     true,
+     false,
      "A rule names the port, and the far address is a smarthost.",
      "RFC 5068 section 4"},
-    {Reason::exempt, "exempt", true, false,
+    {Reason::exempt,
+     "exempt",
+     true,
+     false,
      "A rule names the port, and the subscriber is exempt from it.",
      "M3AAWG Managing Port 25"},
-    {Reason::class_allows, "class-allows", true, false,
+    {Reason::class_allows,
+     "class-allows",
+     true,
+     false,
      "A rule names the port, and the subscriber's class neither drops nor monitors it.",
      "README, what it does"},
-    {Reason::non_first_fragment, "non-first-fragment", true, false,
+    {Reason::non_first_fragment,
+     "non-first-fragment",
+     true,
+     false,
      "A fragment without ports; without its first fragment the datagram cannot be put together.",
      "RFC 1858 section 2"},
-    {Reason::no_rule, "no-rule", true, false,
+    {Reason::no_rule,
+     "no-rule",
+     true,
+     false,
      "An IP packet whose port or protocol no rule names.",
      "README, what it does"},
-    {Reason::not_ip, "not-ip", true, false,
+    {Reason::not_ip,
+     "not-ip",
+     true,
+     false,
      "Not an IP packet (ARP, PPP control, pseudowires, ...).",
      "README, what it does"},
-    {Reason::no_policy, "no-policy", true, true,
+    {Reason::no_policy,
+     "no-policy",
+     true,
+     true,
      "No policy has been published yet; --before-policy says pass or drop.",
      "README, what it does"},
 }};
 
-static_assert([] {
-    for (unsigned i = 0; i < kReasonCount; ++i) {
-        if (index_of(kReasons[i].reason) != i || !(kReasons[i].may_pass || kReasons[i].may_drop)) {
-            return false;
+static_assert(
+    [] {
+        for (unsigned i = 0; i < kReasonCount; ++i) {
+            if (index_of(kReasons[i].reason) != i
+                || !(kReasons[i].may_pass || kReasons[i].may_drop)) {
+                return false;
+            }
         }
-    }
-    return true;
-}(), "kReasons stands in the order of Reason");
+        return true;
+    }(),
+    "kReasons stands in the order of Reason"
+);
 
 [[nodiscard]] constexpr const ReasonInfo& info(Reason reason) noexcept {
     return kReasons[index_of(reason)];
@@ -160,7 +225,7 @@ static_assert([] {
 
 // A set of faults, one bit each: what the parser found, or what a policy drops.
 class FaultSet {
-  public:
+public:
     constexpr FaultSet() noexcept = default;
 
     [[nodiscard]] static constexpr FaultSet from_bits(std::uint16_t bits) noexcept {
@@ -170,7 +235,8 @@ class FaultSet {
     }
 
     constexpr void add(Reason fault) noexcept {
-        bits_ = static_cast<std::uint16_t>(bits_ | (1U << (index_of(fault) - index_of(kFirstFault))));
+        bits_ =
+            static_cast<std::uint16_t>(bits_ | (1U << (index_of(fault) - index_of(kFirstFault))));
     }
 
     [[nodiscard]] constexpr bool contains(Reason fault) const noexcept {
@@ -178,11 +244,14 @@ class FaultSet {
     }
 
     [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
+
     [[nodiscard]] constexpr std::uint16_t bits() const noexcept { return bits_; }
 
     // The highest-ranked fault of a set that is not empty.
     [[nodiscard]] constexpr Reason first() const noexcept {
-        return static_cast<Reason>(index_of(kFirstFault) + static_cast<unsigned>(std::countr_zero(bits_)));
+        return static_cast<Reason>(
+            index_of(kFirstFault) + static_cast<unsigned>(std::countr_zero(bits_))
+        );
     }
 
     friend constexpr FaultSet operator&(FaultSet a, FaultSet b) noexcept {
@@ -191,7 +260,7 @@ class FaultSet {
 
     friend constexpr bool operator==(FaultSet, FaultSet) noexcept = default;
 
-  private:
+private:
     std::uint16_t bits_ = 0;
 };
 

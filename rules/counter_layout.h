@@ -1,0 +1,154 @@
+// The counters of a running dataplane, as they lie in memory that readers share.
+//
+// One writer an item (the worker that owns the block; the cold thread for the header), any number of
+// readers in other processes that have mapped the memory read-only. All accesses are relaxed: a reader
+// sees each counter at some recent moment, and all of them exactly once the writer rests.
+#pragma once
+
+#include "rules/policy.h"
+#include "rules/units.h"
+#include "rules/verdict.h"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace portcullis {
+
+inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
+inline constexpr std::uint32_t kCounterVersion = 1;
+inline constexpr unsigned kWorkersMax = 128;
+inline constexpr unsigned kPortsMax = 32;
+
+// A monotonic counter with one writer: add() is a plain load, add and store.
+template <typename Rep>
+class BasicCounter {
+public:
+    void add(Rep amount) noexcept {
+        value_.store(
+            static_cast<Rep>(value_.load(std::memory_order_relaxed) + amount),
+            std::memory_order_relaxed
+        );
+    }
+
+    void set(Rep value) noexcept { value_.store(value, std::memory_order_relaxed); }
+
+    [[nodiscard]] Rep read() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<Rep> value_{0};
+    static_assert(std::atomic<Rep>::is_always_lock_free);
+};
+
+using Counter = BasicCounter<std::uint64_t>;
+using Counter32 = BasicCounter<std::uint32_t>;
+
+struct FrameCounter {
+    Counter frames;
+    Counter bytes;  // of whole frames, without preamble and FCS
+
+    void add(std::uint64_t frame_count, std::uint64_t byte_count) noexcept {
+        frames.add(frame_count);
+        bytes.add(byte_count);
+    }
+};
+
+// What one worker counted for one subscriber. One cache line.
+//
+// Dropped frames and flows are counted modulo 2^32: a reader that looks at least once in 2^32 dropped frames
+// of one subscriber (almost five minutes of nothing but its minimum-size frames at 10 Gbit/s) knows the
+// whole. Bytes are whole.
+struct SlotCounters {
+    struct Dropped {
+        Counter32 frames;
+        Counter32 flows;  // initial SYNs among them
+        Counter bytes;
+    };
+
+    static constexpr unsigned kColumns = 2;
+
+    std::array<FrameCounter, kDirectionCount>
+        passed;                             // by verdict: what transmit refused is in here too
+    std::array<Dropped, kColumns> dropped;  // by slot_column(rule)
+};
+
+static_assert(sizeof(SlotCounters) == 64);
+
+// The column in which a slot counts what `rule` dropped: the first rule has the first one to itself, the
+// second the second; further rules, and drops for other reasons than a rule, share the second.
+// WorkerCounters::rules counts every rule apart.
+[[nodiscard]] constexpr unsigned slot_column(std::uint8_t rule) noexcept {
+    return rule == 0 ? 0 : 1;
+}
+
+struct RuleCounters {
+    std::array<FrameCounter, kDirectionCount> dropped;
+    std::array<FrameCounter, kDirectionCount> monitored;
+    std::array<Counter, kDirectionCount> smarthost_frames;
+    std::array<Counter, kDirectionCount> exempt_frames;
+    Counter dropped_flows;  // initial SYNs, outbound and inbound
+    Counter monitored_flows;
+};
+
+// What one worker counted in all. For each direction
+// received = transmitted + the sum of dropped over all reasons + transmit_refused.
+struct alignas(128) WorkerCounters {
+    std::array<FrameCounter, kDirectionCount> received;
+    std::array<FrameCounter, kDirectionCount> transmitted;
+    std::array<FrameCounter, kDirectionCount> transmit_refused;
+    // Judged frames by verdict, direction and reason.
+    std::array<std::array<std::array<FrameCounter, kReasonCount>, kDirectionCount>, kVerdictCount>
+        judged;
+    std::array<RuleCounters, kRulesMax> rules;
+    Counter unattributed_frames;
+    Counter active_table_overflow_frames;  // of sparse pools, counted for nobody
+    Counter turns;
+    Counter busy_turns;         // turns that received at least one frame
+    Counter busy_cycles;        // of the TSC, in busy turns
+    Counter cycles;             // of the TSC, in all turns
+    Counter generation;         // of the policy that the last turn used, 0 before the first
+    Counter heartbeat_unix_ns;  // coarse: renewed at least every 100 ms while the worker runs
+};
+
+struct PortCounters {
+    Counter receive_missed_frames;
+    Counter receive_errors;
+    Counter transmit_errors;
+    Counter link_up;
+    std::array<char, 32> name{};
+};
+
+struct alignas(128) CounterHeader {
+    std::uint64_t magic = kCounterMagic;
+    std::uint32_t version = kCounterVersion;
+    std::uint32_t worker_count = 0;
+    std::uint32_t slot_capacity = 0;
+    std::uint32_t port_count = 0;
+    std::uint64_t instance = 0;  // random: another start, another number
+    std::uint64_t start_unix_ns = 0;
+    std::uint64_t tsc_hz = 0;
+    std::uint64_t memory_bytes = 0;
+    std::uint64_t workers_offset = 0;          // WorkerCounters[worker_count]
+    std::uint64_t slots_offset = 0;            // worker 0's SlotCounters[slot_capacity]
+    std::uint64_t slots_stride = 0;            // bytes from one worker's slots to the next one's
+    std::atomic<std::uint64_t> generation{0};  // effective on all workers
+    std::atomic<std::uint64_t> slots_used{
+        1};  // one past the highest slot that a policy has named so far
+    std::atomic<std::uint32_t> finished{
+        0};  // 1 when a finite input (a capture) has been judged whole
+    std::array<PortCounters, kPortsMax> ports;
+};
+
+// Where the blocks of `worker` begin, in memory that begins at `base`.
+[[nodiscard]] inline std::size_t
+worker_offset(const CounterHeader& header, unsigned worker) noexcept {
+    return header.workers_offset + worker * sizeof(WorkerCounters);
+}
+
+[[nodiscard]] inline std::size_t
+slots_offset(const CounterHeader& header, unsigned worker) noexcept {
+    return header.slots_offset + worker * header.slots_stride;
+}
+
+}  // namespace portcullis

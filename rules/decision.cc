@@ -1,0 +1,134 @@
+#include "rules/decision.h"
+
+#include <bit>
+
+namespace portcullis {
+
+namespace {
+
+// Of the rules in `named`, which the class drops or monitors, the first whose action takes effect.
+Outcome judge_rules(
+    const ImageView& image,
+    const Key& key,
+    RuleSet named,
+    const Attribution& attribution,
+    Direction direction
+) noexcept {
+    const ClassEntry& actions =
+        image.header->classes[image.pools[attribution.pool].service_class.value];
+    const RuleSet acting = static_cast<RuleSet>(named & (actions.drop | actions.monitor));
+    const auto first_of = [](RuleSet set) {
+        return static_cast<std::uint8_t>(std::countr_zero(set));
+    };
+    if (acting == 0) {
+        return {Verdict::pass, Reason::class_allows, first_of(named)};
+    }
+    RuleSet excepted = 0;
+    Reason exception = Reason::smarthost;
+    // With hops still to go the destination is not where the packet ends up, so it excepts nothing.
+    if ((acting & image.header->smarthost_rules) != 0
+        && !(key.source_routed && direction == Direction::outbound)
+        && is_smarthost(image, key.family, far_side(key, direction))) {
+        excepted = static_cast<RuleSet>(acting & image.header->smarthost_rules);
+    }
+    if (excepted == 0) {
+        exception = Reason::exempt;
+    }
+    if ((acting & ~excepted) != 0) {
+        excepted = static_cast<RuleSet>(
+            excepted | (acting & exempted_rules(image, attribution.family, attribution.address))
+        );
+    }
+    const RuleSet dropped = static_cast<RuleSet>(acting & actions.drop & ~excepted);
+    if (dropped != 0) {
+        return {Verdict::drop, Reason::rule, first_of(dropped)};
+    }
+    const RuleSet monitored = static_cast<RuleSet>(acting & actions.monitor & ~excepted);
+    if (monitored != 0) {
+        return {Verdict::pass, Reason::monitored, first_of(monitored)};
+    }
+    return {Verdict::pass, exception, first_of(excepted)};
+}
+
+}  // namespace
+
+Outcome judge_named(
+    const ImageView& image,
+    const Key& key,
+    RuleSet named,
+    const Attribution& attribution,
+    Direction direction
+) noexcept {
+    Outcome outcome{Verdict::pass, key.plain_reason, kNoRule};
+    if (named != 0) {
+        outcome = judge_rules(image, key, named, attribution, direction);
+    }
+    if (key.faults.empty() || outcome.verdict == Verdict::drop) {
+        return outcome;
+    }
+    const FaultSet dropped = key.faults & FaultSet::from_bits(image.header->dropped_faults);
+    if (!dropped.empty()) {
+        return {Verdict::drop, dropped.first(), kNoRule};
+    }
+    const Outcome passed{Verdict::pass, key.faults.first(), kNoRule};
+    return outranks(passed, outcome) ? passed : outcome;
+}
+
+bool has_routable_source(const Key& key) noexcept {
+    if (key.family == Family::ipv4) {
+        return (key.source.high >> 32U) != 0;
+    }
+    const bool unspecified = key.source == AddressWords{};
+    const bool link_local = (key.source.high >> 54U) == (0xFE80U >> 6U);
+    return key.family == Family::ipv6 && !unspecified && !link_local;
+}
+
+bool outranks(const Outcome& a, const Outcome& b) noexcept {
+    if (a.verdict != b.verdict) {
+        return a.verdict == Verdict::drop;
+    }
+    return index_of(a.reason) < index_of(b.reason);
+}
+
+Judgement judge_parsed(
+    const ImageView& image,
+    FrameBytes frame,
+    const Key& outermost,
+    const Attribution& attribution,
+    Direction direction
+) noexcept {
+    Judgement out{{}, attribution, outermost.initial_syn};
+    if (outermost.has_inner && attribution.pool == 0) {
+        Key key = outermost;
+        while (key.has_inner && parse_inner(frame, image.header->tunnels, key)
+        ) {  // bounded by kTunnelsMax
+            const Attribution inner = attribute(image, key, direction);
+            if (inner.pool != 0) {
+                out.attribution = inner;
+                break;
+            }
+        }
+    }
+    out.outcome = judge(image, outermost, out.attribution, direction);
+    if (image.header->drop_spoofed != 0 && direction == Direction::outbound && attribution.pool == 0
+        && has_routable_source(outermost)) {
+        out.outcome = {Verdict::drop, Reason::spoofed, kNoRule};
+    }
+    Key key = outermost;
+    while (key.has_inner && parse_inner(frame, image.header->tunnels, key)
+    ) {  // bounded by kTunnelsMax
+        const Outcome inner = judge(image, key, out.attribution, direction);
+        if (outranks(inner, out.outcome)) {
+            out.outcome = inner;
+            out.initial_syn = key.initial_syn;
+        }
+    }
+    return out;
+}
+
+Judgement judge_frame(const ImageView& image, FrameBytes frame, Direction direction) noexcept {
+    const Key key = parse_frame(frame, image.header->tunnels);
+    return judge_parsed(image, frame, key, attribute(image, key, direction), direction);
+}
+
+}  // namespace portcullis

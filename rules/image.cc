@@ -1,0 +1,252 @@
+#include "rules/image.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <string>
+#include <vector>
+
+namespace portcullis {
+
+namespace {
+
+constexpr std::size_t kChecksumEnd =
+    offsetof(ImageHeader, checksum) + sizeof(ImageHeader::checksum);
+
+// Collects what is wrong with an image; views are made only from sections that are in bounds.
+class Validator {
+public:
+    explicit Validator(std::span<const std::byte> bytes)
+        : bytes_(bytes) {}
+
+    [[nodiscard]] Result<ImageView> run() {
+        if (!check_header()) {
+            return error_;
+        }
+        ImageView view;
+        view.header = header_;
+        const std::span<const PortPage> pages =
+            section<PortPage>(header_->port_pages, "port pages");
+        const std::span<const PoolEntry> pools = section<PoolEntry>(header_->pools, "pools");
+        const std::span<const TrieNode> trie4 = section<TrieNode>(header_->trie4, "IPv4 trie");
+        const std::span<const TrieNode> trie6 = section<TrieNode>(header_->trie6, "IPv6 trie");
+        view.port_pages = pages.data();
+        view.pools = pools.data();
+        view.trie4 = trie4.data();
+        view.trie6 = trie6.data();
+        if (failed_) {
+            return error_;
+        }
+        check_ports(pages);
+        check_pools(pools);
+        check_trie(trie4, pools.size(), 4);
+        check_trie(trie6, pools.size(), 16 - header_->skip_bytes6);
+        view.smarthosts4 = prefix_set<ImageView::PrefixSet4, PrefixEntry4>(
+            header_->smarthost_tables4, header_->smarthosts4, 32
+        );
+        view.smarthosts6 = prefix_set<ImageView::PrefixSet6, PrefixEntry6>(
+            header_->smarthost_tables6, header_->smarthosts6, 128
+        );
+        view.exemptions4 = prefix_set<ImageView::PrefixSet4, PrefixEntry4>(
+            header_->exemption_tables4, header_->exemptions4, 32
+        );
+        view.exemptions6 = prefix_set<ImageView::PrefixSet6, PrefixEntry6>(
+            header_->exemption_tables6, header_->exemptions6, 128
+        );
+        if (failed_) {
+            return error_;
+        }
+        return view;
+    }
+
+private:
+    void fail(const std::string& message) {
+        if (!failed_) {
+            error_ = Error{
+                {},
+                "policy image refused: " + message,
+                "compile it with the control process of this release"};
+        }
+        failed_ = true;
+    }
+
+    void require(bool holds, const char* message) {
+        if (!holds) {
+            fail(message);
+        }
+    }
+
+    bool check_header() {
+        if (bytes_.size() < sizeof(ImageHeader)) {
+            fail("shorter than its header");
+            return false;
+        }
+        if (std::bit_cast<std::uintptr_t>(bytes_.data()) % kImageAlignment != 0) {
+            fail("not aligned");
+            return false;
+        }
+        // The header was written as this type by the compiler of the same format version.
+        header_ = reinterpret_cast<const ImageHeader*>(bytes_.data());
+        require(header_->magic == kImageMagic, "not a policy image");
+        if (!failed_ && header_->version != kImageVersion) {
+            fail(
+                "format version " + std::to_string(header_->version) + ", this dataplane reads "
+                + std::to_string(kImageVersion)
+            );
+        }
+        if (failed_) {
+            return false;
+        }
+        require(header_->header_bytes == sizeof(ImageHeader), "header of another size");
+        require(header_->image_bytes == bytes_.size(), "truncated, or longer than it says");
+        if (!failed_) {
+            require(header_->checksum == image_checksum(bytes_), "checksum mismatch");
+        }
+        require(header_->slot_count >= 1, "no slot for unattributed frames");
+        require(header_->rule_count <= kRulesMax, "too many rules");
+        require(
+            header_->class_count >= 1 && header_->class_count <= kClassesMax, "number of classes"
+        );
+        require((header_->tunnels >> kTunnelCount) == 0, "unknown tunnel");
+        require((header_->dropped_faults >> kFaultCount) == 0, "unknown fault");
+        require(header_->skip_bytes6 <= 8, "skipped bytes");
+        const unsigned unknown_rules = ~0U << header_->rule_count;
+        require((header_->smarthost_rules & unknown_rules) == 0, "unknown rule");
+        for (const ClassEntry& entry : header_->classes) {
+            require(
+                ((entry.drop | entry.monitor) & unknown_rules) == 0, "a class names an unknown rule"
+            );
+        }
+        return !failed_;
+    }
+
+    template <typename Element>
+    std::span<const Element> section(const Section& place, const char* name) {
+        const std::size_t size = bytes_.size();
+        if (place.offset % kImageAlignment != 0 || place.offset < sizeof(ImageHeader)
+            || place.offset > size || place.count > (size - place.offset) / sizeof(Element)) {
+            fail(std::string(name) + " out of bounds");
+            return {};
+        }
+        return {reinterpret_cast<const Element*>(bytes_.data() + place.offset), place.count};
+    }
+
+    void check_ports(std::span<const PortPage> pages) {
+        for (const auto& by_transport : header_->port_maps) {
+            for (const auto& by_side : by_transport) {
+                for (const PortMap& map : by_side) {
+                    for (const std::uint16_t page : map.page_of) {
+                        require(page < pages.size(), "port page out of bounds");
+                    }
+                }
+            }
+        }
+        const unsigned unknown_rules = ~0U << header_->rule_count;
+        for (const PortPage& page : pages) {
+            for (const RuleSet rules : page.rules) {
+                require((rules & unknown_rules) == 0, "a port names an unknown rule");
+            }
+        }
+    }
+
+    void check_pools(std::span<const PoolEntry> pools) {
+        require(!pools.empty(), "no entry for unattributed frames");
+        for (const PoolEntry& pool : pools) {
+            require(
+                pool.service_class.value < header_->class_count, "a pool's class out of bounds"
+            );
+            require(
+                pool.shift < 64 && pool.in_low_word <= 1 && pool.sparse <= 1, "a pool's numbering"
+            );
+            require((pool.number_mask & (pool.number_mask + 1)) == 0, "a pool's numbering");
+            require(
+                std::uint64_t{pool.slot_base} + pool.number_mask < header_->slot_count,
+                "a pool's slots out of bounds"
+            );
+            require(pool.subscriber_prefix_length <= 128, "a pool's subscriber prefix length");
+        }
+        if (!pools.empty()) {
+            require(
+                pools[0].slot_base == kUnattributedSlot && pools[0].number_mask == 0
+                    && pools[0].sparse == 0,
+                "the unattributed slot"
+            );
+        }
+    }
+
+    void check_trie(std::span<const TrieNode> trie, std::size_t pool_count, unsigned levels) {
+        require(!trie.empty(), "a trie without root");
+        for (const TrieNode& node : trie) {
+            for (const std::uint32_t entry : node.entries) {
+                const bool child = (entry & TrieNode::kChild) != 0;
+                require(
+                    child ? (entry & ~TrieNode::kChild) < trie.size() : entry < pool_count,
+                    "a trie's entry out of bounds"
+                );
+            }
+        }
+        if (!failed_) {
+            check_depth(trie, levels);
+        }
+    }
+
+    // A walk that is still at a child when the address ends would take a child for a pool. Children stand
+    // behind their parents, so one pass gives every node its greatest depth.
+    void check_depth(std::span<const TrieNode> trie, unsigned levels) {
+        std::vector<std::uint8_t> depth(trie.size(), 0);
+        for (std::size_t node = 0; node < trie.size(); ++node) {
+            for (const std::uint32_t entry : trie[node].entries) {
+                if ((entry & TrieNode::kChild) == 0) {
+                    continue;
+                }
+                const std::uint32_t child = entry & ~TrieNode::kChild;
+                require(child > node && depth[node] + 1U < levels, "a trie's depth");
+                if (failed_) {
+                    return;
+                }
+                depth[child] = std::max(depth[child], static_cast<std::uint8_t>(depth[node] + 1));
+            }
+        }
+    }
+
+    template <typename Set, typename Entry>
+    Set prefix_set(const Section& table_place, const Section& entry_place, unsigned bits) {
+        const std::span<const PrefixTable> tables =
+            section<PrefixTable>(table_place, "prefix tables");
+        const std::span<const Entry> entries = section<Entry>(entry_place, "prefix entries");
+        require(tables.size() <= bits + 1, "more prefix tables than lengths");
+        for (const PrefixTable& table : tables) {
+            require(table.length <= bits, "a prefix length");
+            require((table.slot_mask & (table.slot_mask + 1)) == 0, "a prefix table's size");
+            const std::uint64_t places = std::uint64_t{table.slot_mask} + kProbesMax;
+            require(
+                places <= entries.size() && table.first_entry <= entries.size() - places,
+                "a prefix table out of bounds"
+            );
+        }
+        const unsigned unknown_rules = ~0U << header_->rule_count;
+        for (const Entry& entry : entries) {
+            // Smarthosts carry the value 1, whatever rules there are.
+            require((entry.rules & unknown_rules & ~1U) == 0, "a prefix names an unknown rule");
+        }
+        return {tables, entries.data()};
+    }
+
+    std::span<const std::byte> bytes_;
+    const ImageHeader* header_ = nullptr;
+    Error error_;
+    bool failed_ = false;
+};
+
+}  // namespace
+
+std::uint64_t image_checksum(std::span<const std::byte> bytes) {
+    return XXH3_64bits(bytes.data() + kChecksumEnd, bytes.size() - kChecksumEnd);
+}
+
+Result<ImageView> validate(std::span<const std::byte> bytes) {
+    return Validator(bytes).run();
+}
+
+}  // namespace portcullis

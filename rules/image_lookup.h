@@ -1,0 +1,140 @@
+// Lookups in a validated image. Runs on workers: bounded, no checks that validate() has made already.
+#pragma once
+
+#include "rules/image.h"
+
+#include <cstdint>
+
+namespace portcullis {
+
+// Which rules name the ports of `key`. Two loads in L1 a port; empty for almost every frame.
+[[nodiscard]] inline RuleSet
+rules_of_ports(const ImageView& image, Direction direction, const Key& key) noexcept {
+    const auto& maps =
+        image.header->port_maps[index_of(direction)][static_cast<unsigned>(key.transport)];
+    const std::uint16_t source_page = maps[0].page_of[key.source_port >> 8U];
+    const std::uint16_t destination_page = maps[1].page_of[key.destination_port >> 8U];
+    return static_cast<RuleSet>(
+        image.port_pages[source_page].rules[key.source_port & 0xFFU]
+        | image.port_pages[destination_page].rules[key.destination_port & 0xFFU]
+    );
+}
+
+// The byte of an address at `index` (0 is the first).
+[[nodiscard]] inline std::uint8_t
+address_byte(const AddressWords& address, unsigned index) noexcept {
+    const std::uint64_t word = index < 8 ? address.high : address.low;
+    return static_cast<std::uint8_t>(word >> (56U - 8U * (index & 7U)));
+}
+
+// The index into image.pools of the longest pool that contains `address`, 0 if none does.
+[[nodiscard]] inline std::uint32_t
+find_pool(const ImageView& image, Family family, const AddressWords& address) noexcept {
+    const TrieNode* trie = image.trie4;
+    unsigned byte = 0;
+    unsigned bytes = 4;
+    if (family == Family::ipv6) {
+        if ((address.high & image.header->skip_mask_high) != image.header->skip_value_high) {
+            return 0;
+        }
+        trie = image.trie6;
+        byte = image.header->skip_bytes6;
+        bytes = 16;
+    }
+    if (family == Family::none) {
+        return 0;
+    }
+    std::uint32_t entry = TrieNode::kChild;  // the root is node 0
+    for (; byte < bytes && (entry & TrieNode::kChild) != 0; ++byte) {
+        entry = trie[entry & ~TrieNode::kChild].entries[address_byte(address, byte)];
+    }
+    return entry;
+}
+
+// The number of the subscriber within its region.
+[[nodiscard]] inline std::uint32_t
+subscriber_number(const PoolEntry& pool, const AddressWords& address) noexcept {
+    const std::uint64_t word = pool.in_low_word != 0 ? address.low : address.high;
+    return static_cast<std::uint32_t>(word >> pool.shift) & pool.number_mask;
+}
+
+[[nodiscard]] inline std::uint64_t hash_of(std::uint64_t high, std::uint64_t low) noexcept {
+    // Multiply-xorshift (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+    std::uint64_t x = (high ^ (low * 0x9E37'79B9'7F4A'7C15ULL)) * 0xBF58'476D'1CE4'E5B9ULL;
+    x ^= x >> 32U;
+    return x * 0x94D0'49BB'1331'11EBULL >> 20U;
+}
+
+[[nodiscard]] inline AddressWords mask_of(unsigned length) noexcept {
+    const std::uint64_t high = length == 0    ? 0
+                               : length >= 64 ? ~std::uint64_t{0}
+                                              : ~std::uint64_t{0} << (64U - length);
+    const std::uint64_t low = length <= 64 ? 0 : ~std::uint64_t{0} << (128U - length);
+    return {high, low};
+}
+
+// Where a masked prefix is looked for first.
+[[nodiscard]] inline std::uint64_t
+prefix_hash(const PrefixEntry4& masked, unsigned length) noexcept {
+    return hash_of(masked.address, length);
+}
+
+[[nodiscard]] inline std::uint64_t
+prefix_hash(const PrefixEntry6& masked, unsigned length) noexcept {
+    return hash_of(masked.address.high, masked.address.low + length);
+}
+
+// The rules of `masked` in its table, 0 if it is not there.
+template <typename Entry>
+[[nodiscard]] inline RuleSet
+find_prefix(const PrefixTable& table, const Entry* entries, const Entry& masked) noexcept {
+    const Entry* entry =
+        entries + table.first_entry + (prefix_hash(masked, table.length) & table.slot_mask);
+    for (unsigned probe = 0; probe < kProbesMax && entry[probe].rules != 0; ++probe) {
+        if (entry[probe].address == masked.address) {
+            return entry[probe].rules;
+        }
+    }
+    return 0;
+}
+
+// The union of the rules of every prefix of the set that contains `address` (in the upper half of
+// `high`, as in a Key).
+[[nodiscard]] inline RuleSet
+find_prefixes(const ImageView::PrefixSet4& set, const AddressWords& address) noexcept {
+    const auto whole = static_cast<std::uint32_t>(address.high >> 32U);
+    RuleSet out = 0;
+    for (const PrefixTable& table : set.tables) {  // at most one a prefix length
+        const auto mask = static_cast<std::uint32_t>(mask_of(table.length).high >> 32U);
+        out = static_cast<RuleSet>(
+            out | find_prefix(table, set.entries, PrefixEntry4{whole & mask, 0, 0})
+        );
+    }
+    return out;
+}
+
+[[nodiscard]] inline RuleSet
+find_prefixes(const ImageView::PrefixSet6& set, const AddressWords& address) noexcept {
+    RuleSet out = 0;
+    for (const PrefixTable& table : set.tables) {  // at most one a prefix length
+        const AddressWords mask = mask_of(table.length);
+        const PrefixEntry6 masked{{address.high & mask.high, address.low & mask.low}, 0, {}};
+        out = static_cast<RuleSet>(out | find_prefix(table, set.entries, masked));
+    }
+    return out;
+}
+
+[[nodiscard]] inline bool
+is_smarthost(const ImageView& image, Family family, const AddressWords& address) noexcept {
+    return (family == Family::ipv4 ? find_prefixes(image.smarthosts4, address)
+                                   : find_prefixes(image.smarthosts6, address))
+           != 0;
+}
+
+[[nodiscard]] inline RuleSet
+exempted_rules(const ImageView& image, Family family, const AddressWords& address) noexcept {
+    return family == Family::ipv4 ? find_prefixes(image.exemptions4, address)
+                                  : find_prefixes(image.exemptions6, address);
+}
+
+}  // namespace portcullis
