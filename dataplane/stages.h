@@ -1,0 +1,50 @@
+// The stages of a burst between receiving and transmitting: parse all, attribute all, decide all, account
+// all. Run by workers, on memory that only the worker writes; no allocation, lock, log or system call
+// (tools/check_hot_path holds the object files to that).
+#pragma once
+
+#include "dataplane/burst.h"
+#include "rules/counter_layout.h"
+#include "rules/decision.h"
+#include "rules/image.h"
+#include "rules/key.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace portcullis::dataplane {
+
+// What the stages found out about a burst, frame by frame.
+struct JudgedBurst {
+    alignas(64) std::array<Key, kBurstMax> keys;  // of the outermost IP header
+    std::array<Attribution, kBurstMax> attributions;
+    std::array<std::uint32_t, kBurstMax> slots;
+    std::array<std::uint32_t, kBurstMax> lengths;
+    std::array<Outcome, kBurstMax> outcomes;
+    std::array<bool, kBurstMax> initial_syns;
+};
+
+// One worker's view of the world. The worker alone writes through it.
+struct WorkerState {
+    const ImageView* image = nullptr;  // nullptr: no policy yet; set between bursts only
+    Verdict before_policy = Verdict::pass;
+    WorkerCounters* counters = nullptr;
+    SlotCounters* slots = nullptr;  // as many as every image's slot_count
+    JudgedBurst judged;
+    // The header bytes of a frame whose first segment does not hold them.
+    alignas(64) std::array<std::uint8_t, kHeaderBytesMax> scratch;
+};
+
+// Judges and counts the frames of `burst`, all received in `direction`: afterwards state.judged holds the
+// outcome of each, and every frame is counted as received and under its verdict.
+void judge_burst(WorkerState& state, Direction direction, const Burst& burst) noexcept;
+
+// The direction of a frame whose port does not tell: outbound if its outermost source is in a pool.
+[[nodiscard]] Direction direction_by_source(WorkerState& state, rte_mbuf* frame) noexcept;
+
+// Moves the frames of a judged burst to the door that each leaves by. `burst` is empty then.
+void split(const JudgedBurst& judged, Burst& burst, Burst& passed, Burst& dropped) noexcept;
+
+}  // namespace portcullis::dataplane
