@@ -82,6 +82,18 @@ static_assert(sizeof(SlotCounters) == 64);
     return rule == 0 ? 0 : 1;
 }
 
+// Plain values, as a reader holds them.
+struct FrameTotals {
+    std::uint64_t frames = 0;
+    std::uint64_t bytes = 0;
+};
+
+struct DropTotals {
+    std::uint64_t frames = 0;
+    std::uint64_t flows = 0;
+    std::uint64_t bytes = 0;
+};
+
 struct RuleCounters {
     std::array<FrameCounter, kDirectionCount> dropped;
     std::array<FrameCounter, kDirectionCount> monitored;
@@ -123,7 +135,7 @@ struct alignas(128) CounterHeader {
     std::uint64_t magic = kCounterMagic;
     std::uint32_t version = kCounterVersion;
     std::uint32_t worker_count = 0;
-    std::uint32_t slot_capacity = 0;
+    std::uint32_t slot_capacity = 0;  // of subscribers with slots of their own
     std::uint32_t port_count = 0;
     std::uint64_t instance = 0;  // random: another start, another number
     std::uint64_t start_unix_ns = 0;

@@ -1,0 +1,95 @@
+#include "rules/active_table.h"
+
+namespace portcullis {
+
+namespace {
+
+// Which of two entries rather gives way: a free place, then one seen once, then one idle for long.
+enum class Tenancy : std::uint8_t {
+    free,
+    seen_once,
+    idle,
+    kept
+};
+
+Tenancy tenancy_of(const ActiveEntry& entry, std::uint32_t now_s) noexcept {
+    if (entry.kind.load(std::memory_order_relaxed) == 0) {
+        return Tenancy::free;
+    }
+    if (entry.sightings.load(std::memory_order_relaxed) < 2) {
+        return Tenancy::seen_once;
+    }
+    const std::uint32_t idle_s = now_s - entry.last_seen_s.load(std::memory_order_relaxed);
+    return idle_s >= ActiveTable::kIdleSeconds ? Tenancy::idle : Tenancy::kept;
+}
+
+void clear(SlotCounters& slot) noexcept {
+    for (FrameCounter& counter : slot.passed) {
+        counter.frames.set(0);
+        counter.bytes.set(0);
+    }
+    for (SlotCounters::Dropped& dropped : slot.dropped) {
+        dropped.frames.set(0);
+        dropped.flows.set(0);
+        dropped.bytes.set(0);
+    }
+}
+
+}  // namespace
+
+std::uint32_t ActiveTable::insert(
+    std::uint32_t first,
+    std::uint16_t kind,
+    const AddressWords& prefix,
+    std::uint32_t now_s
+) noexcept {
+    std::uint32_t victim = first;
+    Tenancy best = Tenancy::kept;
+    for (std::uint32_t i = first; i < first + kWays; ++i) {
+        const Tenancy tenancy = tenancy_of(entries_[i], now_s);
+        if (tenancy < best) {
+            best = tenancy;
+            victim = i;
+        }
+    }
+    if (best == Tenancy::kept) {
+        return kNoPlace;
+    }
+    ActiveEntry& entry = entries_[victim];
+    const std::uint32_t epoch = entry.epoch.load(std::memory_order_relaxed);
+    entry.epoch.store(epoch + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    entry.kind.store(kind, std::memory_order_relaxed);
+    entry.high.store(prefix.high, std::memory_order_relaxed);
+    entry.low.store(prefix.low, std::memory_order_relaxed);
+    entry.last_seen_s.store(now_s, std::memory_order_relaxed);
+    entry.sightings.store(1, std::memory_order_relaxed);
+    clear(slots_[victim]);
+    entry.epoch.store(epoch + 2, std::memory_order_release);
+    return victim;
+}
+
+std::optional<ActiveSubscriber>
+read_active(const ActiveEntry& entry, const SlotCounters& slot) noexcept {
+    ActiveSubscriber out;
+    out.epoch = entry.epoch.load(std::memory_order_acquire);
+    const std::uint16_t kind = entry.kind.load(std::memory_order_relaxed);
+    const AddressWords words{
+        entry.high.load(std::memory_order_relaxed), entry.low.load(std::memory_order_relaxed)};
+    for (unsigned side = 0; side < kDirectionCount; ++side) {
+        out.passed[side] = {slot.passed[side].frames.read(), slot.passed[side].bytes.read()};
+    }
+    for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+        const SlotCounters::Dropped& dropped = slot.dropped[column];
+        out.dropped[column] = {dropped.frames.read(), dropped.flows.read(), dropped.bytes.read()};
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (kind == 0 || (out.epoch & 1U) != 0
+        || entry.epoch.load(std::memory_order_relaxed) != out.epoch) {
+        return std::nullopt;
+    }
+    out.prefix = make_prefix(address_of(static_cast<Family>(kind >> 8U), words), kind & 0xFFU);
+    return out;
+}
+
+}  // namespace portcullis
