@@ -33,6 +33,13 @@ void parse_all(WorkerState& state, const Burst& burst) noexcept {
     }
 }
 
+AddressWords subscriber_prefix(const ImageView& image, const Attribution& attribution) noexcept {
+    const AddressWords mask = mask_of(image.pools[attribution.pool].subscriber_prefix_length);
+    return {attribution.address.high & mask.high, attribution.address.low & mask.low};
+}
+
+// Finds the slots, and asks for their cache lines. Subscribers of sparse pools get theirs when they are
+// counted, since a place of the table may change hands from frame to frame.
 void attribute_all(WorkerState& state, Direction direction, unsigned count) noexcept {
     JudgedBurst& judged = state.judged;
     for (unsigned i = 0; i < count; ++i) {
@@ -92,6 +99,23 @@ void decide_without_policy(WorkerState& state, const Burst& burst) noexcept {
     }
 }
 
+// Gives the frames of sparse pools the slot of their place in the table, or of nobody.
+std::uint32_t
+active_slot(WorkerState& state, Direction direction, const Attribution& attribution) noexcept {
+    const unsigned length = state.image->pools[attribution.pool].subscriber_prefix_length;
+    const AddressWords prefix = subscriber_prefix(*state.image, attribution);
+    const bool may_insert = direction == Direction::outbound;
+    const std::uint32_t place =
+        state.active.empty()
+            ? ActiveTable::kNoPlace
+            : state.active.find(attribution.family, prefix, length, state.now_s, may_insert);
+    if (place == ActiveTable::kNoPlace) {
+        state.counters->active_table_overflow_frames.add(1);
+        return kUnattributedSlot;
+    }
+    return state.first_active_slot + place;
+}
+
 // Counts under the rule that the outcome names.
 void account_rule(
     RuleCounters& rule,
@@ -117,12 +141,17 @@ void account_rule(
 }
 
 void account_all(WorkerState& state, Direction direction, unsigned count) noexcept {
-    const JudgedBurst& judged = state.judged;
+    JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
+    const bool has_image = state.image != nullptr;
     std::uint64_t bytes = 0;
     for (unsigned i = 0; i < count; ++i) {
         const std::uint32_t length = judged.lengths[i];
         const Outcome outcome = judged.outcomes[i];
+        const Attribution& attribution = judged.attributions[i];
+        if (has_image && state.image->pools[attribution.pool].sparse != 0) [[unlikely]] {
+            judged.slots[i] = active_slot(state, direction, attribution);
+        }
         SlotCounters& slot = state.slots[judged.slots[i]];
         bytes += length;
         state.counters->judged[index_of(outcome.verdict)][side][index_of(outcome.reason)].add(
@@ -146,7 +175,7 @@ void account_all(WorkerState& state, Direction direction, unsigned count) noexce
             );
         }
         state.counters->unattributed_frames.add(
-            judged.slots[i] == kUnattributedSlot && judged.keys[i].family != Family::none ? 1 : 0
+            judged.attributions[i].pool == 0 && judged.keys[i].family != Family::none ? 1 : 0
         );
     }
     state.counters->received[side].add(count, bytes);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dataplane/burst.h"
+#include "rules/active_table.h"
 #include "rules/counter_layout.h"
 #include "rules/decision.h"
 #include "rules/image.h"
@@ -31,7 +32,11 @@ struct WorkerState {
     const ImageView* image = nullptr;  // nullptr: no policy yet; set between bursts only
     Verdict before_policy = Verdict::pass;
     WorkerCounters* counters = nullptr;
-    SlotCounters* slots = nullptr;  // as many as every image's slot_count
+    SlotCounters* slots =
+        nullptr;         // CounterHeader::slot_capacity, then one for each place of `active`
+    ActiveTable active;  // may be empty
+    std::uint32_t first_active_slot = 0;
+    std::uint32_t now_s = 0;  // coarse monotonic seconds, set between bursts
     JudgedBurst judged;
     // The header bytes of a frame whose first segment does not hold them.
     alignas(64) std::array<std::uint8_t, kHeaderBytesMax> scratch;

@@ -32,9 +32,13 @@ public:
         );
     }
 
-    void set(Rep value) noexcept { value_.store(value, std::memory_order_relaxed); }
+    void set(Rep value, std::memory_order order = std::memory_order_relaxed) noexcept {
+        value_.store(value, order);
+    }
 
-    [[nodiscard]] Rep read() const noexcept { return value_.load(std::memory_order_relaxed); }
+    [[nodiscard]] Rep read(std::memory_order order = std::memory_order_relaxed) const noexcept {
+        return value_.load(order);
+    }
 
 private:
     std::atomic<Rep> value_{0};
