@@ -1,0 +1,92 @@
+#include "control/counter_mapping.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <system_error>
+
+namespace portcullis {
+
+namespace {
+
+constexpr const char* kSameRelease =
+    "run portcullis-dataplane and portcullis-control of the same release";
+
+// Whether `count` elements of `stride` bytes at `offset` lie within `bytes`.
+bool fits(std::uint64_t bytes, std::uint64_t offset, std::uint64_t count, std::uint64_t stride) {
+    return offset <= bytes && (count == 0 || stride <= (bytes - offset) / count);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const CounterMapping>>
+CounterMapping::map(const FileDescriptor& counters, std::size_t bytes) {
+    struct stat status {};
+
+    if (::fstat(counters.get(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) < bytes
+        || bytes < sizeof(CounterHeader)) {
+        return Error{{}, "the dataplane's counters are smaller than it says", kSameRelease};
+    }
+    // Without this seal, a dataplane that shrinks the file would end this process with SIGBUS.
+    const int seals = ::fcntl(counters.get(), F_GET_SEALS);
+    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
+        return Error{{}, "the dataplane's counters are not sealed against shrinking", kSameRelease};
+    }
+    void* const base = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, counters.get(), 0);
+    if (base == MAP_FAILED) {
+        const std::string why = std::generic_category().message(errno);
+        return Error{{}, "cannot map the dataplane's counters: " + why, "see the limits of memory"};
+    }
+    // The constructor is private, which make_shared cannot call.
+    const std::shared_ptr<CounterMapping> out(
+        new CounterMapping(static_cast<const std::byte*>(base), bytes)
+    );
+    if (const char* const fault = out->fault_of_header()) {
+        return Error{{}, std::string("the dataplane's counters: ") + fault, kSameRelease};
+    }
+    const CounterHeader& header = out->header();
+    out->worker_count_ = header.worker_count;
+    out->port_count_ = header.port_count;
+    out->slot_capacity_ = header.slot_capacity;
+    out->slots_offset_ = header.slots_offset;
+    out->slots_stride_ = header.slots_stride;
+    return std::shared_ptr<const CounterMapping>(out);
+}
+
+CounterMapping::~CounterMapping() {
+    ::munmap(const_cast<std::byte*>(base_), bytes_);
+}
+
+const char* CounterMapping::fault_of_header() const noexcept {
+    const CounterHeader& head = header();
+    if (head.magic != kCounterMagic) {
+        return "not counters";
+    }
+    if (head.version != kCounterVersion) {
+        return "another version of their layout";
+    }
+    if (head.worker_count == 0 || head.worker_count > kWorkersMax || head.port_count > kPortsMax) {
+        return "number of workers or ports out of bounds";
+    }
+    const std::uint64_t slot_bytes = std::uint64_t{head.slot_capacity} * sizeof(SlotCounters);
+    if (head.workers_offset % alignof(WorkerCounters) != 0
+        || head.slots_offset % alignof(SlotCounters) != 0
+        || head.slots_stride % alignof(SlotCounters) != 0 || head.slots_stride < slot_bytes
+        || !fits(bytes_, head.workers_offset, head.worker_count, sizeof(WorkerCounters))
+        || !fits(bytes_, head.slots_offset, head.worker_count, head.slots_stride)) {
+        return "a block out of bounds";
+    }
+    return nullptr;
+}
+
+std::span<const SlotCounters> CounterMapping::used_slots(unsigned worker) const noexcept {
+    const std::uint64_t used = header().slots_used.load(std::memory_order_relaxed);
+    const std::byte* const first = base_ + slots_offset_ + worker * slots_stride_;
+    return {
+        reinterpret_cast<const SlotCounters*>(first),
+        std::min(static_cast<std::size_t>(used), slot_capacity_)};
+}
+
+}  // namespace portcullis

@@ -1,0 +1,62 @@
+// The counters of one dataplane instance, mapped read-only. The mapping stays readable after that dataplane
+// has ended or died: its final values can still be taken. Any thread; shared by all readers.
+#pragma once
+
+#include "control/file_descriptor.h"
+#include "rules/counter_layout.h"
+#include "rules/result.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+namespace portcullis {
+
+class CounterMapping {
+public:
+    // Maps `bytes` bytes of `counters` and checks the header, so that no reader leaves the mapping.
+    [[nodiscard]] static Result<std::shared_ptr<const CounterMapping>>
+    map(const FileDescriptor& counters, std::size_t bytes);
+
+    CounterMapping(const CounterMapping&) = delete;
+    CounterMapping& operator=(const CounterMapping&) = delete;
+    CounterMapping(CounterMapping&&) = delete;
+    CounterMapping& operator=(CounterMapping&&) = delete;
+    ~CounterMapping();
+
+    [[nodiscard]] const CounterHeader& header() const noexcept {
+        return *reinterpret_cast<const CounterHeader*>(base_);
+    }
+
+    // One element a worker.
+    [[nodiscard]] std::span<const WorkerCounters> workers() const noexcept {
+        return {
+            reinterpret_cast<const WorkerCounters*>(base_ + worker_offset(header(), 0)),
+            worker_count_};
+    }
+
+    [[nodiscard]] std::span<const PortCounters> ports() const noexcept {
+        return std::span(header().ports).first(port_count_);
+    }
+
+    // The slots in use, of one worker. Never more than slot_capacity, whatever the header says meanwhile.
+    [[nodiscard]] std::span<const SlotCounters> used_slots(unsigned worker) const noexcept;
+
+private:
+    CounterMapping(const std::byte* base, std::size_t bytes) noexcept
+        : base_(base)
+        , bytes_(bytes) {}
+
+    [[nodiscard]] const char* fault_of_header() const noexcept;
+
+    const std::byte* base_;
+    std::size_t bytes_;
+    // Copies of what was checked: the dataplane could still write its header.
+    unsigned worker_count_ = 0;
+    unsigned port_count_ = 0;
+    std::size_t slot_capacity_ = 0;
+    std::size_t slots_offset_ = 0;
+    std::size_t slots_stride_ = 0;
+};
+
+}  // namespace portcullis

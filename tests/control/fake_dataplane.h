@@ -1,0 +1,118 @@
+// A dataplane without frames: answers the intake protocol and lets a test write the counters. Its thread
+// ends with the object; so does its socket, as if the process had died.
+#pragma once
+
+#include "control/file_descriptor.h"
+#include "rules/counter_layout.h"
+#include "rules/intake_protocol.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace portcullis::test {
+
+// A folder of its own for each test, removed with all it holds.
+class TempFolder {
+public:
+    TempFolder();
+    TempFolder(const TempFolder&) = delete;
+    TempFolder& operator=(const TempFolder&) = delete;
+    TempFolder(TempFolder&&) = delete;
+    TempFolder& operator=(TempFolder&&) = delete;
+    ~TempFolder();
+
+    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+// The memory of counters as a dataplane lays it out, writable.
+class CounterMemory {
+public:
+    CounterMemory(unsigned workers, std::uint32_t slot_capacity, std::uint64_t instance);
+    CounterMemory(const CounterMemory&) = delete;
+    CounterMemory& operator=(const CounterMemory&) = delete;
+    CounterMemory(CounterMemory&&) = delete;
+    CounterMemory& operator=(CounterMemory&&) = delete;
+    ~CounterMemory();
+
+    [[nodiscard]] CounterHeader& header() noexcept {
+        return *reinterpret_cast<CounterHeader*>(base_);
+    }
+
+    [[nodiscard]] WorkerCounters& worker(unsigned worker) noexcept;
+    [[nodiscard]] SlotCounters& slot(unsigned worker, std::uint32_t slot) noexcept;
+
+    [[nodiscard]] const FileDescriptor& file() const noexcept { return file_; }
+
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+private:
+    FileDescriptor file_;
+    std::byte* base_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+struct FakeOptions {
+    unsigned workers = 2;
+    std::uint32_t slot_capacity = 1024;
+    std::uint64_t instance = 1;
+    bool answer_hello = true;
+    bool answer_publish = true;
+    std::uint32_t protocol_version = kIntakeVersion;
+    std::uint32_t image_version = 1;
+};
+
+class FakeDataplane {
+public:
+    using Options = FakeOptions;
+
+    struct Image {
+        std::uint64_t generation = 0;
+        std::vector<std::byte> bytes;
+        int seals = 0;
+    };
+
+    explicit FakeDataplane(std::filesystem::path socket, const Options& options = {});
+    FakeDataplane(const FakeDataplane&) = delete;
+    FakeDataplane& operator=(const FakeDataplane&) = delete;
+    FakeDataplane(FakeDataplane&&) = delete;
+    FakeDataplane& operator=(FakeDataplane&&) = delete;
+    ~FakeDataplane();
+
+    [[nodiscard]] CounterMemory& counters() noexcept { return counters_; }
+
+    // The images taken so far, refused ones included.
+    [[nodiscard]] std::vector<Image> images() const;
+
+    // How the next images are answered. `message` is why they are refused.
+    void answer_with(PublishStatus status, std::string message = "");
+
+private:
+    void serve();
+    void serve_client(int client);
+    void answer_hello(int client);
+    void answer_publish(int client, const Publish& message, FileDescriptor image);
+
+    std::filesystem::path path_;
+    Options options_;
+    CounterMemory counters_;
+    FileDescriptor listener_;
+    FileDescriptor stop_;  // an eventfd
+    mutable std::mutex mutex_;
+    std::vector<Image> images_;                        // guarded by mutex_
+    PublishStatus status_ = PublishStatus::effective;  // guarded by mutex_
+    std::string message_;                              // guarded by mutex_
+    std::uint64_t checksum_ = 0;                       // of the running image; the serving thread's
+    std::thread thread_;
+};
+
+}  // namespace portcullis::test
