@@ -1,6 +1,7 @@
 #include "dataplane/stages.h"
 
 #include "rules/frame_parser.h"
+#include "rules/plain_parser.h"
 
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
@@ -11,46 +12,66 @@ namespace portcullis::dataplane {
 
 namespace {
 
+// How many frames ahead a frame's first bytes are asked for.
+constexpr std::size_t kPrefetchAhead = 4;
+
+// The bytes of a frame whose first segment does not hold all its headers.
+[[gnu::noinline, gnu::cold]] FrameBytes gather(
+    const rte_mbuf* frame,
+    std::uint32_t length,
+    std::span<std::uint8_t, kHeaderBytesMax> scratch
+) noexcept {
+    const std::uint32_t wanted = std::min(length, kHeaderBytesMax);
+    return {
+        static_cast<const std::uint8_t*>(rte_pktmbuf_read(frame, 0, wanted, scratch.data())),
+        length};
+}
+
 // The bytes of `frame` as the parser wants them: its headers in one piece.
 FrameBytes
 bytes_of(const rte_mbuf* frame, std::span<std::uint8_t, kHeaderBytesMax> scratch) noexcept {
     const std::uint32_t length = std::min<std::uint32_t>(frame->pkt_len, kFrameBytesMax);
-    const std::uint32_t wanted = std::min(length, kHeaderBytesMax);
-    const void* data = rte_pktmbuf_mtod(frame, const void*);
-    if (frame->data_len < wanted) [[unlikely]] {
-        data = rte_pktmbuf_read(frame, 0, wanted, scratch.data());
+    if (frame->data_len < length && frame->data_len < kHeaderBytesMax) [[unlikely]] {
+        return gather(frame, length, scratch);
     }
-    return {static_cast<const std::uint8_t*>(data), length};
+    return {rte_pktmbuf_mtod(frame, const std::uint8_t*), length};
 }
 
 void parse_all(WorkerState& state, const Burst& burst) noexcept {
     const std::span<rte_mbuf* const> frames = burst.frames();
+    JudgedBurst& judged = state.judged;
     const TunnelSet tunnels = state.image->header->tunnels;
     for (std::size_t i = 0; i < frames.size(); ++i) {
+        rte_prefetch0(
+            rte_pktmbuf_mtod(frames[std::min(i + kPrefetchAhead, frames.size() - 1)], const void*)
+        );
         const FrameBytes bytes = bytes_of(frames[i], state.scratch);
-        state.judged.lengths[i] = frames[i]->pkt_len;
-        state.judged.keys[i] = parse_frame(bytes, tunnels);
+        judged.lengths[i] = frames[i]->pkt_len;
+        if (!parse_plain(bytes, tunnels, judged.keys[i])) [[unlikely]] {
+            judged.keys[i] = parse_frame(bytes, tunnels);
+        }
     }
 }
 
-AddressWords subscriber_prefix(const ImageView& image, const Attribution& attribution) noexcept {
-    const AddressWords mask = mask_of(image.pools[attribution.pool].subscriber_prefix_length);
-    return {attribution.address.high & mask.high, attribution.address.low & mask.low};
-}
-
-// Finds the slots, and asks for their cache lines. Subscribers of sparse pools get theirs when they are
-// counted, since a place of the table may change hands from frame to frame.
+// Finds pools and slots, and asks for the slots' cache lines. Subscribers of sparse pools get their slot
+// when they are counted, since a place of their table may change hands from frame to frame.
 void attribute_all(WorkerState& state, Direction direction, unsigned count) noexcept {
     JudgedBurst& judged = state.judged;
+    const ImageView image = *state.image;
     for (unsigned i = 0; i < count; ++i) {
-        judged.attributions[i] = attribute(*state.image, judged.keys[i], direction);
-        judged.slots[i] = dense_slot(*state.image, judged.attributions[i]).value;
-        rte_prefetch0(state.slots + judged.slots[i]);
+        const Key& key = judged.keys[i];
+        const AddressWords& address = subscriber_side(key, direction);
+        const std::uint32_t pool = find_pool(image, key.family, address);
+        const std::uint32_t slot =
+            image.pools[pool].slot_base + subscriber_number(image.pools[pool], address);
+        judged.pools[i] = pool;
+        judged.slots[i] = slot;
+        rte_prefetch0(state.slots + slot);
     }
 }
 
 // A frame with tunnels, or one whose source may be spoofed: all its headers count.
-void decide_whole(
+[[gnu::noinline]] void decide_whole(
     WorkerState& state,
     Direction direction,
     const rte_mbuf* frame,
@@ -61,28 +82,31 @@ void decide_whole(
         *state.image,
         bytes_of(frame, state.scratch),
         judged.keys[i],
-        judged.attributions[i],
+        judged.attribution(i, direction),
         direction
     );
     judged.outcomes[i] = judgement.outcome;
-    judged.attributions[i] = judgement.attribution;
+    judged.inner_frames |= std::uint64_t{1} << i;
+    judged.inner[i] = {judgement.attribution, judgement.initial_syn};
+    judged.pools[i] = judgement.attribution.pool;
     judged.slots[i] = dense_slot(*state.image, judgement.attribution).value;
-    judged.initial_syns[i] = judgement.initial_syn;
 }
 
 void decide_all(WorkerState& state, Direction direction, const Burst& burst) noexcept {
     const std::span<rte_mbuf* const> frames = burst.frames();
     JudgedBurst& judged = state.judged;
-    const bool may_be_spoofed =
-        direction == Direction::outbound && state.image->header->drop_spoofed != 0;
+    const ImageView image = *state.image;
+    const bool may_be_spoofed = direction == Direction::outbound && image.header->drop_spoofed != 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
         const Key& key = judged.keys[i];
-        if (key.has_inner || (may_be_spoofed && judged.attributions[i].pool == 0)) [[unlikely]] {
+        const RuleSet named = rules_of_ports(image, direction, key);
+        judged.outcomes[i] = {Verdict::pass, key.plain_reason, kNoRule};
+        if (key.has_inner || (may_be_spoofed && judged.pools[i] == 0)) [[unlikely]] {
             decide_whole(state, direction, frames[i], i);
-            continue;
+        } else if ((named | key.faults.bits()) != 0) {
+            judged.outcomes[i] =
+                judge_named(*state.image, key, named, judged.attribution(i, direction), direction);
         }
-        judged.initial_syns[i] = key.initial_syn;
-        judged.outcomes[i] = judge(*state.image, key, judged.attributions[i], direction);
     }
 }
 
@@ -92,18 +116,19 @@ void decide_without_policy(WorkerState& state, const Burst& burst) noexcept {
     for (std::size_t i = 0; i < frames.size(); ++i) {
         state.judged.lengths[i] = frames[i]->pkt_len;
         state.judged.keys[i] = Key{};
-        state.judged.attributions[i] = Attribution{};
+        state.judged.pools[i] = 0;
         state.judged.slots[i] = kUnattributedSlot;
-        state.judged.initial_syns[i] = false;
         state.judged.outcomes[i] = {state.before_policy, Reason::no_policy, kNoRule};
     }
 }
 
-// Gives the frames of sparse pools the slot of their place in the table, or of nobody.
-std::uint32_t
+// The slot of a subscriber of a sparse pool: that of its place in the table, or nobody's.
+[[gnu::noinline]] std::uint32_t
 active_slot(WorkerState& state, Direction direction, const Attribution& attribution) noexcept {
     const unsigned length = state.image->pools[attribution.pool].subscriber_prefix_length;
-    const AddressWords prefix = subscriber_prefix(*state.image, attribution);
+    const AddressWords mask = mask_of(length);
+    const AddressWords prefix{
+        attribution.address.high & mask.high, attribution.address.low & mask.low};
     const bool may_insert = direction == Direction::outbound;
     const std::uint32_t place =
         state.active.empty()
@@ -116,23 +141,44 @@ active_slot(WorkerState& state, Direction direction, const Attribution& attribut
     return state.first_active_slot + place;
 }
 
-// Counts under the rule that the outcome names.
-void account_rule(
-    RuleCounters& rule,
-    Direction direction,
-    Outcome outcome,
-    std::uint32_t length,
-    bool initial_syn
-) noexcept {
+void place_active(WorkerState& state, Direction direction, unsigned i) noexcept {
+    if (state.image->pools[state.judged.pools[i]].sparse != 0) {
+        state.judged.slots[i] =
+            active_slot(state, direction, state.judged.attribution(i, direction));
+    }
+}
+
+// Counts a frame that left the common way: dropped, or passed for a reason worth a counter.
+[[gnu::noinline]] void
+account_notable(WorkerState& state, Direction direction, unsigned i) noexcept {
+    const JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
+    const Outcome outcome = judged.outcomes[i];
+    const std::uint32_t length = judged.lengths[i];
+    const std::uint32_t flows = judged.initial_syn(i) ? 1 : 0;
+    WorkerCounters& counters = *state.counters;
+    counters.judged[index_of(outcome.verdict)][side][index_of(outcome.reason)].add(1, length);
+    if (outcome.verdict == Verdict::drop) {
+        SlotCounters::Dropped& dropped =
+            state.slots[judged.slots[i]].dropped[slot_column(outcome.rule)];
+        dropped.frames.add(1);
+        dropped.flows.add(flows);
+        dropped.bytes.add(length);
+    } else {
+        state.slots[judged.slots[i]].passed[side].add(1, length);
+    }
+    if (outcome.rule == kNoRule) {
+        return;
+    }
+    RuleCounters& rule = counters.rules[outcome.rule];
     switch (outcome.reason) {
     case Reason::rule:
         rule.dropped[side].add(1, length);
-        rule.dropped_flows.add(initial_syn ? 1 : 0);
+        rule.dropped_flows.add(flows);
         break;
     case Reason::monitored:
         rule.monitored[side].add(1, length);
-        rule.monitored_flows.add(initial_syn ? 1 : 0);
+        rule.monitored_flows.add(flows);
         break;
     case Reason::smarthost: rule.smarthost_frames[side].add(1); break;
     case Reason::exempt: rule.exempt_frames[side].add(1); break;
@@ -140,50 +186,45 @@ void account_rule(
     }
 }
 
+// Almost every frame passes because no rule names its port: those are summed here and added once a burst.
 void account_all(WorkerState& state, Direction direction, unsigned count) noexcept {
-    JudgedBurst& judged = state.judged;
+    const JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
-    const bool has_image = state.image != nullptr;
+    const bool sparse = state.image != nullptr && state.image->header->sparse_pools != 0;
     std::uint64_t bytes = 0;
+    std::uint64_t plain_frames = 0;
+    std::uint64_t plain_bytes = 0;
+    std::uint64_t unattributed = 0;
     for (unsigned i = 0; i < count; ++i) {
         const std::uint32_t length = judged.lengths[i];
-        const Outcome outcome = judged.outcomes[i];
-        const Attribution& attribution = judged.attributions[i];
-        if (has_image && state.image->pools[attribution.pool].sparse != 0) [[unlikely]] {
-            judged.slots[i] = active_slot(state, direction, attribution);
-        }
-        SlotCounters& slot = state.slots[judged.slots[i]];
         bytes += length;
-        state.counters->judged[index_of(outcome.verdict)][side][index_of(outcome.reason)].add(
-            1, length
-        );
-        if (outcome.verdict == Verdict::pass) [[likely]] {
-            slot.passed[side].add(1, length);
+        unattributed += judged.pools[i] == 0 && judged.keys[i].family != Family::none ? 1U : 0U;
+        if (sparse) {
+            place_active(state, direction, i);
+        }
+        if (judged.outcomes[i].reason == Reason::no_rule) [[likely]] {
+            state.slots[judged.slots[i]].passed[side].add(1, length);
+            ++plain_frames;
+            plain_bytes += length;
         } else {
-            SlotCounters::Dropped& dropped = slot.dropped[slot_column(outcome.rule)];
-            dropped.frames.add(1);
-            dropped.flows.add(judged.initial_syns[i] ? 1 : 0);
-            dropped.bytes.add(length);
+            account_notable(state, direction, i);
         }
-        if (outcome.rule != kNoRule) [[unlikely]] {
-            account_rule(
-                state.counters->rules[outcome.rule],
-                direction,
-                outcome,
-                length,
-                judged.initial_syns[i]
-            );
-        }
-        state.counters->unattributed_frames.add(
-            judged.attributions[i].pool == 0 && judged.keys[i].family != Family::none ? 1 : 0
-        );
     }
-    state.counters->received[side].add(count, bytes);
+    WorkerCounters& counters = *state.counters;
+    counters.received[side].add(count, bytes);
+    counters.judged[index_of(Verdict::pass)][side][index_of(Reason::no_rule)].add(
+        plain_frames, plain_bytes
+    );
+    counters.unattributed_frames.add(unattributed);
 }
 
 }  // namespace
 
 void judge_burst(WorkerState& state, Direction direction, const Burst& burst) noexcept {
+    if (burst.empty()) {
+        return;
+    }
+    state.judged.inner_frames = 0;
     if (state.image == nullptr) [[unlikely]] {
         decide_without_policy(state, burst);
     } else {

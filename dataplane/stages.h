@@ -20,11 +20,34 @@ namespace portcullis::dataplane {
 // What the stages found out about a burst, frame by frame.
 struct JudgedBurst {
     alignas(64) std::array<Key, kBurstMax> keys;  // of the outermost IP header
-    std::array<Attribution, kBurstMax> attributions;
+    std::array<std::uint32_t, kBurstMax> pools;   // indices into ImageView::pools
     std::array<std::uint32_t, kBurstMax> slots;
     std::array<std::uint32_t, kBurstMax> lengths;
     std::array<Outcome, kBurstMax> outcomes;
-    std::array<bool, kBurstMax> initial_syns;
+    // Frames whose outcome or owner an inner header tells: bit i, and then inner[i].
+    std::uint64_t inner_frames = 0;
+
+    struct Inner {
+        Attribution attribution;
+        bool initial_syn = false;  // of the header that the outcome is about
+    };
+
+    std::array<Inner, kBurstMax> inner;
+
+    [[nodiscard]] bool is_inner(std::size_t i) const noexcept {
+        return ((inner_frames >> i) & 1U) != 0;
+    }
+
+    [[nodiscard]] bool initial_syn(std::size_t i) const noexcept {
+        return is_inner(i) ? inner[i].initial_syn : keys[i].initial_syn;
+    }
+
+    [[nodiscard]] Attribution attribution(std::size_t i, Direction direction) const noexcept {
+        if (is_inner(i)) {
+            return inner[i].attribution;
+        }
+        return {pools[i], keys[i].family, subscriber_side(keys[i], direction)};
+    }
 };
 
 // One worker's view of the world. The worker alone writes through it.

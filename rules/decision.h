@@ -17,7 +17,7 @@ namespace portcullis {
 
 inline constexpr std::uint8_t kNoRule = 0xFF;
 
-struct Outcome {
+struct alignas(4) Outcome {
     Verdict verdict = Verdict::pass;
     Reason reason = Reason::not_ip;
     std::uint8_t rule = kNoRule;  // with Reason::rule, monitored, smarthost, exempt, class_allows

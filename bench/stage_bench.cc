@@ -1,0 +1,111 @@
+#include "bench/stage_bench.h"
+
+#include "dataplane/stages.h"
+#include "rules/policy_compiler.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+namespace portcullis::bench {
+
+namespace {
+
+struct FreePool {
+    void operator()(rte_mempool* pool) const noexcept { rte_mempool_free(pool); }
+};
+
+using Mempool = std::unique_ptr<rte_mempool, FreePool>;
+
+// The frames of the profile as mbufs, which live as long as their pool.
+std::vector<rte_mbuf*> load_frames(const Profile& profile, rte_mempool* pool) {
+    std::vector<rte_mbuf*> out;
+    for (const FrameData& data : make_frames(profile)) {
+        rte_mbuf* frame = rte_pktmbuf_alloc(pool);
+        if (frame == nullptr) {
+            throw std::runtime_error("out of mbufs");
+        }
+        std::memcpy(
+            rte_pktmbuf_append(frame, static_cast<std::uint16_t>(data.size())),
+            data.data(),
+            data.size()
+        );
+        out.push_back(frame);
+    }
+    return out;
+}
+
+// Judges all frames once; the cycles spent in the stages.
+std::uint64_t judge_all(dataplane::WorkerState& state, const std::vector<rte_mbuf*>& frames) {
+    std::uint64_t cycles = 0;
+    for (std::size_t at = 0; at + dataplane::kBurstMax <= frames.size();
+         at += dataplane::kBurstMax) {
+        dataplane::Burst burst;
+        std::copy_n(
+            frames.begin() + static_cast<std::ptrdiff_t>(at),
+            dataplane::kBurstMax,
+            burst.receive_into()
+        );
+        burst.received(dataplane::kBurstMax);
+        // A port has just written the frames: they are in the cache, the counters are not.
+        for (rte_mbuf* frame : burst.frames()) {
+            const auto* line = rte_pktmbuf_mtod(frame, const volatile std::uint8_t*);
+            (void)line[0];
+            (void)line[64];
+        }
+        const std::uint64_t begin = rte_rdtsc();
+        dataplane::judge_burst(state, Direction::outbound, burst);
+        cycles += rte_rdtsc() - begin;
+        (void)burst.release();
+    }
+    return cycles;
+}
+
+}  // namespace
+
+StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs) {
+    const Mempool pool(rte_pktmbuf_pool_create(
+        "stages", profile.frame_count + 511, 256, 0, RTE_PKTMBUF_HEADROOM + 512, 0
+    ));
+    if (pool == nullptr) {
+        throw std::runtime_error("no memory for the frames");
+    }
+    const std::vector<rte_mbuf*> frames = load_frames(profile, pool.get());
+    const Policy policy = make_policy(profile);
+    const SlotLayout layout = std::move(SlotLayout().extended_for(policy)).value();
+    const ImageBytes image = std::move(compile(policy, layout, 0)).value();
+    const ImageView view = validate(image.bytes()).value();
+
+    const auto counters = std::make_unique<WorkerCounters>();
+    const auto slots = std::make_unique<SlotCounters[]>(layout.slot_count());
+    const auto state = std::make_unique<dataplane::WorkerState>();
+    state->image = &view;
+    state->counters = counters.get();
+    state->slots = slots.get();
+
+    (void)judge_all(*state, frames);
+    std::vector<double> cycles;
+    for (unsigned run = 0; run < runs; ++run) {
+        std::uint64_t spent = 0;
+        for (unsigned round = 0; round < rounds; ++round) {
+            spent += judge_all(*state, frames);
+        }
+        const std::size_t judged =
+            frames.size() / dataplane::kBurstMax * dataplane::kBurstMax * rounds;
+        cycles.push_back(static_cast<double>(spent) / static_cast<double>(judged));
+    }
+    std::sort(cycles.begin(), cycles.end());
+    StageResult out;
+    out.cycles_per_frame = cycles[cycles.size() / 2];
+    out.judged_frames = counters->received[0].frames.read();
+    for (const FrameCounter& reason : counters->judged[index_of(Verdict::drop)][0]) {
+        out.dropped_frames += reason.frames.read();
+    }
+    return out;
+}
+
+}  // namespace portcullis::bench
