@@ -1,0 +1,318 @@
+#include "rules/reference_model.h"
+
+#include "rules/reference_match.h"
+#include "rules/reference_reader.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+namespace portcullis {
+
+namespace {
+
+std::string place_of(const SourceLocation& where) {
+    return where.line == 0 ? "" : " (" + where.file + ":" + std::to_string(where.line) + ")";
+}
+
+std::string describe(const ReferenceHeader& header) {
+    std::string out;
+    for (const std::string& layer : header.layers) {
+        out += (out.empty() ? "" : " / ") + layer;
+    }
+    if (header.family == Family::none) {
+        out += ": no IP header";
+    } else {
+        out += ": " + to_string(header.source) + " -> " + to_string(header.destination);
+        out += ", protocol " + std::to_string(header.protocol);
+    }
+    if (header.ports) {
+        out += ", ports " + std::to_string(header.ports->source) + " -> "
+               + std::to_string(header.ports->destination);
+    }
+    out += header.fragment == Fragment::first   ? ", first fragment"
+           : header.fragment == Fragment::later ? ", later fragment"
+                                                : "";
+    out += header.source_routed ? ", source routed" : "";
+    for (const Reason fault : header.faults) {
+        out += ", " + std::string(label(fault));
+    }
+    return out;
+}
+
+struct HeaderOutcome {
+    Verdict verdict = Verdict::pass;
+    Reason reason = Reason::no_rule;
+    std::optional<RuleIndex> rule;
+    bool initial_syn = false;
+};
+
+class Judge {
+public:
+    Judge(const Policy& policy, Direction direction, UnixSeconds now)
+        : policy_(policy)
+        , direction_(direction)
+        , now_(now) {}
+
+    ReferenceJudgement run(const std::vector<ReferenceHeader>& headers) {
+        note("direction", label(direction_));
+        for (const ReferenceHeader& header : headers) {
+            note("header", describe(header));
+        }
+        attribute(headers);
+        std::optional<HeaderOutcome> decisive;
+        for (std::size_t i = 0; i < headers.size(); ++i) {
+            const HeaderOutcome outcome = judge_header(headers[i], i == 0);
+            if (headers.size() > 1) {
+                note("header " + std::to_string(i + 1), summary(outcome));
+            }
+            if (!decisive || outranks(outcome, *decisive)) {
+                decisive = outcome;
+            }
+        }
+        out_.verdict = decisive->verdict;
+        out_.reason = decisive->reason;
+        out_.rule = decisive->rule;
+        out_.initial_syn = decisive->initial_syn;
+        note("verdict", summary(*decisive));
+        return std::move(out_);
+    }
+
+private:
+    void note(std::string subject, std::string finding) {
+        out_.trace.push_back({std::move(subject), std::move(finding)});
+    }
+
+    std::string summary(const HeaderOutcome& outcome) const {
+        std::string out =
+            std::string(label(outcome.verdict)) + ", " + std::string(label(outcome.reason));
+        if (outcome.rule) {
+            out += ", rule " + policy_.rules[outcome.rule->value].name;
+        }
+        return out;
+    }
+
+    static bool outranks(const HeaderOutcome& a, const HeaderOutcome& b) {
+        if (a.verdict != b.verdict) {
+            return a.verdict == Verdict::drop;
+        }
+        return a.reason < b.reason;
+    }
+
+    const Address& subscriber_side(const ReferenceHeader& header) const {
+        return direction_ == Direction::outbound ? header.source : header.destination;
+    }
+
+    const Address& far_side(const ReferenceHeader& header) const {
+        return direction_ == Direction::outbound ? header.destination : header.source;
+    }
+
+    // The pool with the longest prefix around `address`.
+    std::optional<PoolIndex> pool_of(const Address& address) const {
+        std::optional<PoolIndex> best;
+        for (std::size_t i = 0; i < policy_.pools.size(); ++i) {
+            const Prefix& prefix = policy_.pools[i].prefix;
+            if (prefix.contains(address)
+                && (!best || prefix.length > policy_.pools[best->value].prefix.length)) {
+                best = PoolIndex{static_cast<std::uint16_t>(i)};
+            }
+        }
+        return best;
+    }
+
+    // A frame is the subscriber's of its outermost header that has one.
+    void attribute(const std::vector<ReferenceHeader>& headers) {
+        out_.address = subscriber_side(headers.front());
+        for (const ReferenceHeader& header : headers) {
+            out_.pool = pool_of(subscriber_side(header));
+            if (out_.pool) {
+                out_.address = subscriber_side(header);
+                break;
+            }
+        }
+        const std::string address = to_string(out_.address);
+        if (out_.pool) {
+            const Pool& pool = policy_.pools[out_.pool->value];
+            out_.subscriber = make_prefix(out_.address, pool.subscriber_prefix_length);
+            out_.service_class = pool.service_class;
+            note(
+                "subscriber",
+                to_string(*out_.subscriber) + ", of pool " + to_string(pool.prefix)
+                    + place_of(pool.where)
+            );
+        } else {
+            out_.service_class = policy_.unattributed_class;
+            note("subscriber", "unattributed: " + address + " is in no pool");
+        }
+        note("class", service_class().name + place_of(service_class().where));
+    }
+
+    const ServiceClass& service_class() const { return policy_.classes[out_.service_class.value]; }
+
+    HeaderOutcome judge_header(const ReferenceHeader& header, bool outermost) {
+        HeaderOutcome by_rules = judge_rules(header);
+        by_rules.initial_syn = header.initial_syn;
+        if (outermost && is_spoofed(header)) {
+            note("spoofed", to_string(header.source) + " is in no pool, and drop_spoofed is set");
+            return {Verdict::drop, Reason::spoofed, std::nullopt, header.initial_syn};
+        }
+        if (by_rules.verdict == Verdict::drop) {
+            return by_rules;
+        }
+        for (const Reason fault : header.faults) {
+            if (verdict_of(fault) == Verdict::drop) {
+                note("fault", std::string(label(fault)) + ", which [unclassifiable] drops");
+                return {Verdict::drop, fault, std::nullopt, header.initial_syn};
+            }
+        }
+        if (!header.faults.empty() && *header.faults.begin() < by_rules.reason) {
+            const Reason fault = *header.faults.begin();
+            note("fault", std::string(label(fault)) + ", which [unclassifiable] passes");
+            return {Verdict::pass, fault, std::nullopt, header.initial_syn};
+        }
+        return by_rules;
+    }
+
+    Verdict verdict_of(Reason fault) const {
+        return policy_.unclassifiable[index_of(fault) - index_of(kFirstFault)];
+    }
+
+    bool is_spoofed(const ReferenceHeader& header) const {
+        return policy_.drop_spoofed && direction_ == Direction::outbound
+               && header.family != Family::none && !pool_of(header.source)
+               && is_routable(header.source);
+    }
+
+    // The rules that name a header, and what became of them, each the first of its kind in the policy.
+    HeaderOutcome judge_rules(const ReferenceHeader& header) {
+        std::optional<RuleIndex> dropping;
+        std::optional<RuleIndex> monitoring;
+        std::optional<RuleIndex> to_smarthost;
+        std::optional<RuleIndex> exempted;
+        std::optional<RuleIndex> allowed;
+        for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
+            const RuleIndex rule{static_cast<std::uint8_t>(i)};
+            const std::optional<std::string> what = naming(policy_.rules[i], header, direction_);
+            if (!what) {
+                continue;
+            }
+            const Action action = service_class().actions[i];
+            note_rule(rule, *what, action);
+            std::optional<RuleIndex>& kind = action == Action::pass          ? allowed
+                                             : holds_smarthost(rule, header) ? to_smarthost
+                                             : holds_exemption(rule)         ? exempted
+                                             : action == Action::drop        ? dropping
+                                                                             : monitoring;
+            kind = kind ? kind : rule;
+        }
+        if (dropping) {
+            return {Verdict::drop, Reason::rule, dropping, false};
+        }
+        if (monitoring) {
+            return {Verdict::pass, Reason::monitored, monitoring, false};
+        }
+        if (to_smarthost) {
+            return {Verdict::pass, Reason::smarthost, to_smarthost, false};
+        }
+        if (exempted) {
+            return {Verdict::pass, Reason::exempt, exempted, false};
+        }
+        if (allowed) {
+            return {Verdict::pass, Reason::class_allows, allowed, false};
+        }
+        return {Verdict::pass, plain_reason(header), std::nullopt, false};
+    }
+
+    static Reason plain_reason(const ReferenceHeader& header) {
+        if (header.family == Family::none) {
+            return Reason::not_ip;
+        }
+        return header.fragment == Fragment::later ? Reason::non_first_fragment : Reason::no_rule;
+    }
+
+    void note_rule(RuleIndex rule, const std::string& what, Action action) {
+        const Rule& named = policy_.rules[rule.value];
+        const std::string deed = action == Action::drop      ? " drops it"
+                                 : action == Action::monitor ? " only monitors it"
+                                                             : " allows it";
+        note(
+            "rule",
+            named.name + place_of(named.where) + " names " + what + "; class "
+                + service_class().name + deed
+        );
+    }
+
+    bool holds_smarthost(RuleIndex rule, const ReferenceHeader& header) {
+        const Rule& named = policy_.rules[rule.value];
+        if (!named.except_smarthosts || !is_smarthost(policy_, far_side(header))) {
+            return false;
+        }
+        const std::string who = to_string(far_side(header)) + " is a smarthost";
+        if (direction_ == Direction::outbound && header.source_routed) {
+            note("exception", "none from " + named.name + ": " + who + ", but only a waypoint");
+            return false;
+        }
+        note("exception", "from " + named.name + ": " + who);
+        return true;
+    }
+
+    bool holds_exemption(RuleIndex rule) {
+        const std::string& name = policy_.rules[rule.value].name;
+        for (const Exemption& exemption : policy_.exemptions) {
+            const auto& rules = exemption.rules;
+            if (!exemption.subscriber.contains(out_.address)
+                || std::find(rules.begin(), rules.end(), rule) == rules.end()) {
+                continue;
+            }
+            const std::string who = "exemption of " + to_string(exemption.subscriber)
+                                    + place_of(exemption.where) + ": " + exemption.reason;
+            if (exemption.expires && *exemption.expires <= now_) {
+                note("exception", "none from " + name + ": " + who + ", but it has expired");
+                continue;
+            }
+            note("exception", "from " + name + ": " + who);
+            return true;
+        }
+        return false;
+    }
+
+    const Policy& policy_;
+    Direction direction_;
+    UnixSeconds now_;
+    ReferenceJudgement out_;
+};
+
+}  // namespace
+
+ReferenceJudgement reference_judge(
+    const Policy& policy,
+    std::span<const std::uint8_t> frame,
+    Direction direction,
+    UnixSeconds now
+) {
+    return Judge(policy, direction, now).run(ReferenceReader(frame, policy.tunnels).run());
+}
+
+ReferenceJudgement
+reference_judge_flow(const Policy& policy, const ReferenceFlow& flow, UnixSeconds now) {
+    ReferenceHeader header;
+    header.layers = {flow.source.family == Family::ipv4 ? "IPv4" : "IPv6"};
+    header.family = flow.source.family;
+    header.source = flow.source;
+    header.destination = flow.destination;
+    header.protocol = flow.protocol;
+    if (flow.protocol == 6 || flow.protocol == 17) {
+        header.ports = ReferencePorts{flow.source_port, flow.destination_port};
+    }
+    return Judge(policy, flow.direction, now).run({header});
+}
+
+std::string to_string(const std::vector<ReferenceStep>& trace) {
+    std::string out;
+    for (const ReferenceStep& step : trace) {
+        out += step.subject + ": " + step.finding + "\n";
+    }
+    return out;
+}
+
+}  // namespace portcullis
