@@ -1,0 +1,201 @@
+#include "tools/cli/cli.h"
+
+#include "rules/quoted_text.h"
+#include "tools/cli/check.h"
+#include "tools/cli/diff.h"
+#include "tools/cli/explain.h"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portcullis::cli {
+
+namespace {
+
+// What the command that was named does; set by parsing.
+using Action = std::function<ExitStatus(Console&)>;
+
+void add_json_flag(CLI::App& command, bool& json) {
+    command.add_flag("--json", json, "Print one JSON object instead of text");
+}
+
+void add_check(CLI::App& app, Action& action) {
+    CLI::App* const command =
+        app.add_subcommand("check", "Parse and compile a policy file; touch nothing");
+    const auto options = std::make_shared<CheckOptions>();
+    command->add_option("POLICY", options->policy, "The policy file (TOML)")
+        ->required()
+        ->type_name("FILE");
+    add_json_flag(*command, options->json);
+    command->footer("Exit status: 0 the policy is valid, 1 it is refused (every error on stderr, "
+                    "with its place and its\n"
+                    "cure), 2 it cannot be read.\n\n"
+                    "Examples:\n"
+                    "  portcullis check /etc/portcullis/policy.toml\n"
+                    "  portcullis check --json policy.toml | jq .warnings\n");
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_check(*options, console);
+        };
+    });
+}
+
+void add_diff(CLI::App& app, Action& action) {
+    CLI::App* const command =
+        app.add_subcommand("diff", "Compare two policy files, entry by entry");
+    const auto options = std::make_shared<DiffOptions>();
+    command->add_option("A", options->before, "The policy file before")
+        ->required()
+        ->type_name("FILE");
+    command->add_option("B", options->after, "The policy file after")
+        ->required()
+        ->type_name("FILE");
+    add_json_flag(*command, options->json);
+    command->footer("Exit status: 0 they mean the same, 1 they differ, 2 one of them cannot be "
+                    "read or is refused.\n\n"
+                    "Examples:\n"
+                    "  portcullis diff /etc/portcullis/policy.toml new.toml\n"
+                    "  portcullis diff --json old.toml new.toml | jq '.changes[] | select(.kind == "
+                    "\"exemption\")'\n");
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_diff(*options, console);
+        };
+    });
+}
+
+void add_explain(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand(
+        "explain", "Say which subscriber, class, rule and exception decide about a flow"
+    );
+    const auto options = std::make_shared<ExplainOptions>();
+    CLI::Range port(0, 65'535);
+    CLI::IsMember transport({"tcp", "udp"});
+    port.description("");  // the help says it
+    transport.description("");
+    command->add_option("--policy", options->policy, "The policy file (TOML)")
+        ->required()
+        ->type_name("FILE");
+    command->add_option("--src", options->source, "Source address of the frame")
+        ->required()
+        ->type_name("ADDRESS");
+    command->add_option("--dst", options->destination, "Destination address of the frame")
+        ->required()
+        ->type_name("ADDRESS");
+    command->add_option("--dport", options->destination_port, "Destination port")
+        ->required()
+        ->type_name("PORT")
+        ->check(port);
+    command->add_option("--sport", options->source_port, "Source port")
+        ->type_name("PORT")
+        ->check(port)
+        ->capture_default_str();
+    command->add_option("--proto", options->transport, "Transport protocol: tcp or udp")
+        ->type_name("NAME")
+        ->check(transport)
+        ->capture_default_str();
+    command->add_flag("--inbound", options->inbound, "The frame comes from the internet");
+    add_json_flag(*command, options->json);
+    command->footer(
+        "Exit status: 0 whatever the verdict is, 1 the policy is refused, 2 could not run.\n\n"
+        "Examples:\n"
+        "  portcullis explain --policy policy.toml --src 100.64.7.9 --dst 198.51.100.1 --dport 25\n"
+        "  portcullis explain --policy policy.toml --inbound --src 198.51.100.1 --sport 25 \\\n"
+        "      --dst 100.64.7.9 --dport 49152\n"
+    );
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_explain(*options, console);
+        };
+    });
+}
+
+std::vector<std::string> names_of_commands(const CLI::App& app) {
+    std::vector<std::string> out;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        out.push_back(command->get_name());
+    }
+    return out;
+}
+
+std::vector<std::string> names_of_options(const CLI::App& command) {
+    std::vector<std::string> out;
+    for (const CLI::Option* option : command.get_options()) {
+        for (const std::string& name : option->get_lnames()) {
+            out.push_back("--" + name);
+        }
+    }
+    return out;
+}
+
+std::string
+suggest(const std::string& text, std::string_view kind, const std::vector<std::string>& names) {
+    const std::vector<std::string_view> candidates(names.begin(), names.end());
+    return suggestion(text, kind, candidates);
+}
+
+// What is wrong with the command line, and what would be right.
+Error error_of(const CLI::App& app, const CLI::ParseError& wrong, std::string_view first_word) {
+    const std::vector<CLI::App*> commands = app.get_subcommands();
+    if (commands.empty()) {
+        const std::vector<std::string> names = names_of_commands(app);
+        if (first_word.empty()) {
+            return {{}, "no command is given", suggest("", "commands", names)};
+        }
+        const std::string word(first_word);
+        const bool option = word.front() == '-';
+        return {
+            {},
+            (option ? "unknown option " : "unknown command ") + in_quotes(word),
+            option ? "portcullis --help" : suggest(word, "commands", names)};
+    }
+    const CLI::App& command = *commands.back();
+    const std::string help = "portcullis " + command.get_name() + " --help";
+    const std::vector<std::string> extras = app.remaining(true);
+    // A misspelt option first: that a required one is missing then is only its consequence.
+    if (!extras.empty()) {
+        const std::string& extra = extras.front();
+        return {
+            {},
+            command.get_name() + ": " + in_quotes(extra) + " was not expected",
+            extra.substr(0, 1) == "-" ? suggest(extra, "options", names_of_options(command))
+                                      : help};
+    }
+    return {{}, command.get_name() + ": " + wrong.what(), help};
+}
+
+}  // namespace
+
+ExitStatus run(int argc, const char* const* argv, Console& console) {
+    CLI::App app("Portcullis, an ISP border egress filter: the command line.", "portcullis");
+    Action action;
+    app.set_version_flag("--version", "portcullis " PORTCULLIS_VERSION);
+    app.require_subcommand(1);
+    app.footer("portcullis COMMAND --help says more, with examples.\n");
+    add_check(app, action);
+    add_diff(app, action);
+    add_explain(app, action);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& asked_for_text) {  // --help, --version
+        (void)app.exit(asked_for_text, console.out, console.err);
+        return ExitStatus::done;
+    } catch (const CLI::ParseError& wrong) {
+        const std::string_view first_word = argc > 1 ? argv[1] : "";
+        return could_not_run(console, {error_of(app, wrong, first_word)});
+    }
+    const ExitStatus status = action(console);
+    console.out.flush();
+    if (!console.out) {
+        return could_not_run(console, {Error{{}, "cannot write to standard output", ""}});
+    }
+    return status;
+}
+
+}  // namespace portcullis::cli

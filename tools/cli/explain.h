@@ -1,0 +1,26 @@
+// portcullis explain: which subscriber, class, rule and exception decide about a flow, step by step. The compiled
+// image and the reference model judge it both; should they ever differ, that is said, not hidden. One thread.
+#pragma once
+
+#include "tools/cli/console.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace portcullis::cli {
+
+struct ExplainOptions {
+    std::filesystem::path policy;
+    std::string source;
+    std::string destination;
+    std::string transport = "tcp";       // or "udp"
+    std::uint16_t source_port = 49'152;  // the first ephemeral one (RFC 6335 section 6)
+    std::uint16_t destination_port = 0;
+    bool inbound = false;
+    bool json = false;
+};
+
+[[nodiscard]] ExitStatus run_explain(const ExplainOptions& options, Console& console);
+
+}  // namespace portcullis::cli
