@@ -25,7 +25,7 @@ struct VerdictRecord {
     Reason reason = Reason::not_ip;
     std::uint8_t rule = 0;  // RuleIndex, or kNoRule
     Direction direction = Direction::outbound;
-    std::uint8_t reserved = 0;
+    bool initial_syn = false;  // of the header that decided: a flow begins
 };
 
 static_assert(sizeof(VerdictRecord) == 56);
