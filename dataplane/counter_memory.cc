@@ -1,0 +1,166 @@
+#include "dataplane/counter_memory.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <random>
+#include <system_error>
+
+namespace portcullis::dataplane {
+
+namespace {
+
+constexpr std::uint64_t kBlockAlignment = 4096;
+constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20U;
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
+    return (value + unit - 1) / unit * unit;
+}
+
+// Where everything lies: the header, the workers' counters, then each worker's slots. Slots begin at huge
+// page boundaries, so that no two workers share a page of them.
+struct Offsets {
+    std::uint64_t workers = 0;
+    std::uint64_t slots = 0;
+    std::uint64_t stride = 0;
+    std::uint64_t bytes = 0;
+};
+
+Offsets offsets_of(const CounterShape& shape) {
+    Offsets out;
+    out.workers = round_up(sizeof(CounterHeader), kBlockAlignment);
+    out.slots = round_up(out.workers + shape.workers * sizeof(WorkerCounters), kHugePageBytes);
+    out.stride = round_up(shape.slot_capacity * sizeof(SlotCounters), kHugePageBytes);
+    out.bytes = out.slots + shape.workers * out.stride;
+    return out;
+}
+
+std::uint64_t random_number() {
+    std::random_device device;
+    return (std::uint64_t{device()} << 32U) | device();
+}
+
+std::uint64_t unix_ns() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()
+    );
+}
+
+// Whether others can still map the memory writable. Some kernels do not know the seal for huge pages.
+bool others_can_write(int descriptor, std::uint64_t bytes) {
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (data == MAP_FAILED) {
+        return false;
+    }
+    ::munmap(data, bytes);
+    return true;
+}
+
+void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets& offsets) {
+    header.worker_count = shape.workers;
+    header.slot_capacity = shape.slot_capacity;
+    header.instance = random_number();
+    header.start_unix_ns = unix_ns();
+    header.tsc_hz = shape.tsc_hz;
+    header.memory_bytes = offsets.bytes;
+    header.workers_offset = offsets.workers;
+    header.slots_offset = offsets.slots;
+    header.slots_stride = offsets.stride;
+    header.port_count =
+        static_cast<std::uint32_t>(std::min<std::size_t>(shape.ports.size(), header.ports.size()));
+    for (std::uint32_t i = 0; i < header.port_count; ++i) {
+        auto& name = header.ports[i].name;
+        shape.ports[i].copy(name.data(), name.size() - 1);
+    }
+}
+
+}  // namespace
+
+CounterMemory::CounterMemory(FileDescriptor descriptor, Pages pages, bool in_huge_pages) noexcept
+    : descriptor_(std::move(descriptor))
+    , pages_(std::move(pages))
+    , in_huge_pages_(in_huge_pages) {}
+
+Result<CounterMemory> CounterMemory::map(std::uint64_t bytes, bool in_huge_pages) {
+    const auto failed = [&](const char* what) {
+        return Error{
+            {},
+            "the counters' memory of " + std::to_string(bytes >> 20U) + " MiB cannot be " + what
+                + ": " + std::generic_category().message(errno),
+            "start with fewer --subscriber-slots or --workers, or give the machine more memory"};
+    };
+    const unsigned flags =
+        MFD_CLOEXEC | MFD_ALLOW_SEALING | (in_huge_pages ? MFD_HUGETLB | MFD_HUGE_2MB : 0U);
+    FileDescriptor descriptor(::memfd_create("portcullis-counters", flags));
+    if (!descriptor.is_open() || ::ftruncate(descriptor.get(), static_cast<off_t>(bytes)) != 0) {
+        return failed("made");
+    }
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.get(), 0);
+    if (data == MAP_FAILED) {
+        return failed("mapped");
+    }
+    Pages pages(static_cast<std::byte*>(data), bytes);
+    if (::fcntl(descriptor.get(), F_ADD_SEALS, kSeals) != 0
+        || others_can_write(descriptor.get(), bytes)) {
+        return failed("sealed");
+    }
+    return CounterMemory(std::move(descriptor), std::move(pages), in_huge_pages);
+}
+
+Result<CounterMemory> CounterMemory::create(const CounterShape& shape) {
+    const Offsets offsets = offsets_of(shape);
+    Result<CounterMemory> memory = map(offsets.bytes, true);
+    if (!memory) {
+        // No huge pages are reserved, or DPDK has them all. Transparent ones may help.
+        memory = map(offsets.bytes, false);
+        if (!memory) {
+            return memory;
+        }
+        const std::span<std::byte> bytes = memory.value().pages_.bytes();
+        (void)::madvise(bytes.data(), bytes.size(), MADV_HUGEPAGE);
+    }
+    // The memory is zero, which is what every counter begins with; so slots need no touch here.
+    std::byte* base = memory.value().pages_.bytes().data();
+    fill_header(*std::construct_at(reinterpret_cast<CounterHeader*>(base)), shape, offsets);
+    for (unsigned i = 0; i < shape.workers; ++i) {
+        std::construct_at(&memory.value().worker(i));
+    }
+    return memory;
+}
+
+CounterHeader& CounterMemory::header() noexcept {
+    return *reinterpret_cast<CounterHeader*>(pages_.bytes().data());
+}
+
+WorkerCounters& CounterMemory::worker(unsigned index) noexcept {
+    return *reinterpret_cast<WorkerCounters*>(
+        pages_.bytes().data() + worker_offset(header(), index)
+    );
+}
+
+SlotCounters* CounterMemory::slots(unsigned worker) noexcept {
+    return reinterpret_cast<SlotCounters*>(pages_.bytes().data() + slots_offset(header(), worker));
+}
+
+void CounterMemory::populate_slots(std::uint32_t count) noexcept {
+    if (count <= populated_slots_) {
+        return;
+    }
+    const std::uint64_t bytes = round_up(count * sizeof(SlotCounters), kBlockAlignment);
+    for (unsigned i = 0; i < header().worker_count; ++i) {
+        // Where it fails, workers fault the pages in themselves.
+        (void)::madvise(slots(i), bytes, MADV_POPULATE_WRITE);
+    }
+    populated_slots_ = count;
+}
+
+}  // namespace portcullis::dataplane

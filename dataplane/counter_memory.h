@@ -1,0 +1,53 @@
+// The counters' memory: made once at the start, written by this process, mapped read-only by others.
+//
+// A client that maps it keeps it: what it reads after the dataplane has ended are the final values. Each
+// block has one writer: the cold thread the header, each worker its own counters and slots.
+#pragma once
+
+#include "dataplane/file_descriptor.h"
+#include "dataplane/sealed_image.h"
+#include "rules/counter_layout.h"
+#include "rules/result.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace portcullis::dataplane {
+
+struct CounterShape {
+    std::uint32_t workers = 1;
+    std::uint32_t slot_capacity = 0;
+    std::vector<std::string> ports;  // names, in order
+    std::uint64_t tsc_hz = 0;
+};
+
+class CounterMemory {
+public:
+    [[nodiscard]] static Result<CounterMemory> create(const CounterShape& shape);
+
+    [[nodiscard]] CounterHeader& header() noexcept;
+    [[nodiscard]] WorkerCounters& worker(unsigned index) noexcept;
+    [[nodiscard]] SlotCounters* slots(unsigned worker) noexcept;
+
+    // What clients map. Nobody but this process can map it writable, nor change its size.
+    [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+
+    [[nodiscard]] bool in_huge_pages() const noexcept { return in_huge_pages_; }
+
+    // Makes the first `count` slots of every worker present in memory, so that no worker takes a page
+    // fault in them. Cold thread, before the policy that names them is published.
+    void populate_slots(std::uint32_t count) noexcept;
+
+private:
+    CounterMemory(FileDescriptor descriptor, Pages pages, bool in_huge_pages) noexcept;
+
+    [[nodiscard]] static Result<CounterMemory> map(std::uint64_t bytes, bool in_huge_pages);
+
+    FileDescriptor descriptor_;
+    Pages pages_;
+    bool in_huge_pages_ = false;
+    std::uint32_t populated_slots_ = 0;
+};
+
+}  // namespace portcullis::dataplane

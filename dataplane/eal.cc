@@ -1,0 +1,144 @@
+#include "dataplane/eal.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+namespace portcullis::dataplane {
+
+namespace {
+
+// Without hugepages: what the frames of two ports and their rings need, reserved but not touched.
+constexpr const char* kTestMemoryMib = "512";
+// What rte_get_next_lcore() begins with.
+constexpr unsigned kBeforeFirst = std::numeric_limits<unsigned>::max();
+
+std::vector<unsigned> usable_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::vector<unsigned> out;
+    if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
+        for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+            if (CPU_ISSET(cpu, &set)) {
+                out.push_back(cpu);
+            }
+        }
+    }
+    return out.empty() ? std::vector<unsigned>{0} : out;
+}
+
+bool chooses_lcores(const std::vector<std::string>& arguments) {
+    constexpr std::array<std::string_view, 3> kOptions = {"-l", "-c", "--lcores"};
+    return std::any_of(arguments.begin(), arguments.end(), [&](std::string_view argument) {
+        return std::any_of(kOptions.begin(), kOptions.end(), [&](std::string_view option) {
+            return argument.substr(0, option.size()) == option;
+        });
+    });
+}
+
+std::string list_of(const std::vector<unsigned>& cpus) {
+    std::string out;
+    for (const unsigned cpu : cpus) {
+        out += (out.empty() ? "" : ",") + std::to_string(cpu);
+    }
+    return "(" + out + ")";
+}
+
+// Lcore 0 is the cold thread's, 1 and up are workers'. Workers get a CPU each, the cold thread one of its
+// own where one is left; tests share the machine with others, so theirs may run anywhere.
+std::string lcores_of(const EalSetup& setup, const std::vector<unsigned>& cpus) {
+    const bool spare = cpus.size() > setup.workers;
+    std::string out = "0@" + (spare && !setup.test_mode ? std::to_string(cpus[0]) : list_of(cpus));
+    for (unsigned worker = 0; worker < setup.workers; ++worker) {
+        const unsigned cpu = cpus[(worker + (spare ? 1 : 0)) % cpus.size()];
+        out += "," + std::to_string(worker + 1) + "@"
+               + (setup.test_mode ? list_of(cpus) : std::to_string(cpu));
+    }
+    return out;
+}
+
+Error start_failure(const EalSetup& setup, const std::string& complaints) {
+    return {
+        {},
+        "DPDK does not start: " + complaints,
+        setup.test_mode
+            ? "check what --eal says"
+            : "reserve hugepages (dpdk-hugepages.py --setup 2G), bind the ports to vfio-pci "
+              "(dpdk-devbind.py), run as root; or use --test-mode for virtual devices"};
+}
+
+}  // namespace
+
+std::vector<std::string> eal_arguments(const EalSetup& setup, const std::vector<unsigned>& cpus) {
+    std::vector<std::string> out = {"portcullis-dataplane", "--no-telemetry"};
+    if (!chooses_lcores(setup.more_arguments)) {
+        out.insert(out.end(), {"--lcores", lcores_of(setup, cpus)});
+    }
+    if (setup.test_mode) {
+        out.insert(out.end(), {"--no-huge", "-m", kTestMemoryMib, "--no-shconf"});
+    }
+    if (setup.test_mode || setup.pci_devices.empty()) {
+        out.emplace_back("--no-pci");
+    } else {
+        for (const std::string& device : setup.pci_devices) {
+            out.insert(out.end(), {"-a", device});
+        }
+    }
+    out.insert(out.end(), setup.more_arguments.begin(), setup.more_arguments.end());
+    return out;
+}
+
+Eal::Eal(std::unique_ptr<EalLog> log, std::vector<unsigned> worker_lcores)
+    : log_(std::move(log))
+    , worker_lcores_(std::move(worker_lcores)) {}
+
+Eal::Eal(Eal&& other) noexcept = default;
+
+// One that was moved from has no log, and nothing to end.
+Eal::~Eal() {
+    if (log_ != nullptr) {
+        rte_eal_cleanup();
+    }
+}
+
+Result<Eal> Eal::start(const EalSetup& setup) {
+    auto log = std::make_unique<EalLog>();
+    std::vector<std::string> arguments = eal_arguments(setup, usable_cpus());
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) {
+        argv.push_back(argument.data());
+    }
+    const auto argc = static_cast<int>(argv.size());
+    argv.push_back(nullptr);
+    if (rte_eal_init(argc, argv.data()) < 0) {
+        std::string complaints = log->take_complaints();
+        if (complaints.empty()) {
+            complaints = rte_strerror(rte_errno);
+        }
+        return start_failure(setup, complaints);
+    }
+    std::vector<unsigned> lcores;
+    for (unsigned lcore = rte_get_next_lcore(kBeforeFirst, 1, 0); lcore < RTE_MAX_LCORE;
+         lcore = rte_get_next_lcore(lcore, 1, 0)) {
+        lcores.push_back(lcore);
+    }
+    Eal eal(std::move(log), std::move(lcores));
+    if (eal.worker_lcores_.size() < setup.workers) {
+        return Error{
+            {},
+            "--eal gives DPDK " + std::to_string(eal.worker_lcores_.size())
+                + " lcores beside the main one, for " + std::to_string(setup.workers) + " workers",
+            "name one more lcore than workers, or leave -l out of --eal"};
+    }
+    return eal;
+}
+
+}  // namespace portcullis::dataplane

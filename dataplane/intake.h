@@ -1,0 +1,62 @@
+// The socket that clients publish policies through and fetch the counters from
+// (rules/intake_protocol.h). One cold thread serves all of them and waits for none: a client that sends
+// rubbish, or does not read its answers, loses its connection and nothing else.
+#pragma once
+
+#include "dataplane/publisher.h"
+#include "dataplane/unix_socket.h"
+
+#include <poll.h>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace portcullis::dataplane {
+
+class Intake {
+public:
+    static constexpr unsigned kClientsMax = 32;
+    // Workers look for a new policy many times a millisecond; one that has not done so by now hangs.
+    static constexpr std::chrono::seconds kEffectiveWithin{2};
+
+    Intake(ListeningSocket socket, Publisher& publisher, CounterMemory& counters);
+
+    // Serves clients until one of `wakeups` (descriptors) is readable, which is returned, or until
+    // `timeout` has passed.
+    [[nodiscard]] std::optional<int>
+    serve(std::span<const int> wakeups, std::chrono::milliseconds timeout);
+
+private:
+    struct Client {
+        FileDescriptor socket;
+        bool greeted = false;
+    };
+
+    // The client whose publication is under way; its descriptor may have been closed since.
+    struct Pending {
+        int socket = -1;
+        Generation generation;
+        std::chrono::steady_clock::time_point deadline;
+    };
+
+    void admit();
+    void serve_clients(std::span<const pollfd> polled);
+    [[nodiscard]] bool serve_one(Client& client);
+    [[nodiscard]] bool welcome(const Client& client);
+    [[nodiscard]] bool
+    take_publication(const Client& client, std::span<const std::byte> message, int descriptor);
+    void advance_publication();
+    [[nodiscard]] bool answer(int socket, PublishStatus status, const std::string& message) const;
+    void disconnect(std::size_t index);
+
+    ListeningSocket socket_;
+    Publisher& publisher_;
+    CounterMemory& counters_;
+    std::vector<Client> clients_;
+    std::optional<Pending> pending_;
+};
+
+}  // namespace portcullis::dataplane

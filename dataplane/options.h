@@ -1,0 +1,65 @@
+// The command line of portcullis-dataplane, as values.
+#pragma once
+
+#include "rules/units.h"
+#include "rules/verdict.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace portcullis::dataplane {
+
+// A bump in the wire: what comes in on one side leaves on the other. Each is a PCI address or a DPDK
+// virtual device ("net_af_packet0,iface=veth0").
+struct PortPair {
+    std::string inside;
+    std::string outside;
+};
+
+enum class ReplayDirection : std::uint8_t {
+    outbound,
+    inbound,
+    by_source
+};
+
+struct ReplayOptions {
+    std::filesystem::path capture;
+    ReplayDirection direction = ReplayDirection::outbound;
+    std::filesystem::path verdict_records;  // empty: none are written
+    std::uint64_t frames_per_second = 0;    // 0: as fast as it goes
+    bool linger = false;
+};
+
+// What a worker does when no frames come.
+enum class Idle : std::uint8_t {
+    sleep,  // for some microseconds, after many empty turns
+    poll
+};
+
+struct Options {
+    std::vector<PortPair> pairs;  // empty in a replay
+    std::optional<ReplayOptions> replay;
+    std::filesystem::path socket = "/run/portcullis/dataplane.sock";
+    Verdict before_policy = Verdict::pass;
+    bool wait_for_policy = false;
+    std::uint32_t subscriber_slots = 8'388'608;
+    unsigned workers = 1;
+    bool test_mode = false;  // no hugepages, no PCI: works as an ordinary user
+    Idle idle = Idle::sleep;
+    std::vector<std::string> eal_arguments;
+    std::string log_level = "info";
+};
+
+// What main() should return without having run.
+struct EarlyExit {
+    int status = 0;
+};
+
+// Prints help, version or what is wrong with the arguments itself.
+[[nodiscard]] std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv);
+
+}  // namespace portcullis::dataplane

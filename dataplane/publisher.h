@@ -1,0 +1,63 @@
+// From a descriptor that a client sent to a policy that every worker uses. Cold thread.
+//
+// A publication begins with begin(), which refuses or lets workers see the new policy at once; it is
+// effective when under_way() has become false. Nothing here waits for a worker.
+#pragma once
+
+#include "dataplane/counter_memory.h"
+#include "dataplane/policy_slot.h"
+#include "dataplane/sealed_image.h"
+#include "rules/intake_protocol.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace portcullis::dataplane {
+
+using PolicySlot = BasicPolicySlot<RunningPolicy>;
+
+struct Refusal {
+    PublishStatus status = PublishStatus::bad_image;
+    std::string message;
+};
+
+// Slots that a new policy names are brought into memory before workers touch them, or by their first
+// touch: the former costs no worker any time, the latter no memory for subscribers that are silent.
+enum class SlotMemory {
+    populated,
+    lazy
+};
+
+class Publisher {
+public:
+    Publisher(PolicySlot& slot, CounterMemory& counters, SlotMemory slot_memory) noexcept
+        : slot_(slot)
+        , counters_(counters)
+        , slot_memory_(slot_memory) {}
+
+    // Takes the image in `descriptor`, or says why not: then the running policy stays.
+    [[nodiscard]] std::optional<Refusal>
+    begin(Generation generation, int descriptor, std::uint64_t image_bytes);
+
+    // Whether some worker may still use an older policy than the newest.
+    [[nodiscard]] bool under_way();
+
+    // Of the policy that is effective on all workers; 0: none yet.
+    [[nodiscard]] Generation effective() const noexcept;
+
+    [[nodiscard]] std::uint64_t effective_checksum() const noexcept { return checksum_; }
+
+    // A worker that has not taken the newest policy yet, if any.
+    [[nodiscard]] std::optional<unsigned> first_behind() const noexcept {
+        return slot_.first_behind();
+    }
+
+private:
+    PolicySlot& slot_;
+    CounterMemory& counters_;
+    SlotMemory slot_memory_;
+    std::uint64_t checksum_ = 0;
+};
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,97 @@
+#include "dataplane/sealed_image.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace portcullis::dataplane {
+
+namespace {
+
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
+
+std::string reason_of(int error) {
+    return std::generic_category().message(error);
+}
+
+// Anonymous memory, in huge pages when there is enough of it to fill one.
+Result<Pages> allocate(std::size_t size) {
+    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) {
+        return Error{{}, "no memory for an image of " + std::to_string(size) + " bytes", {}};
+    }
+    Pages pages(static_cast<std::byte*>(data), size);
+    if (size >= kHugePageBytes) {
+        // Advice only: without huge pages everything works, a little slower.
+        (void)::madvise(data, size, MADV_HUGEPAGE);
+    }
+    return pages;
+}
+
+bool read_whole(int descriptor, std::span<std::byte> into) {
+    std::size_t done = 0;
+    while (done < into.size()) {
+        const ssize_t count =
+            ::pread(descriptor, into.data() + done, into.size() - done, static_cast<off_t>(done));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            return false;
+        }
+        done += static_cast<std::size_t>(count);
+    }
+    return true;
+}
+
+}  // namespace
+
+void Pages::Unmap::operator()(std::byte* data) const noexcept {
+    ::munmap(data, size);
+}
+
+std::string descriptor_fault(int descriptor, std::uint64_t image_bytes) {
+    const int seals = ::fcntl(descriptor, F_GET_SEALS);
+    if (seals < 0) {
+        return "the descriptor is no memfd that can be sealed";
+    }
+    constexpr int kWanted = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
+    if ((seals & kWanted) != kWanted) {
+        return "the memfd is not sealed against writing, growing and shrinking";
+    }
+
+    struct stat status {};
+
+    if (::fstat(descriptor, &status) != 0) {
+        return "the size of the memfd cannot be read: " + reason_of(errno);
+    }
+    if (status.st_size < 0 || static_cast<std::uint64_t>(status.st_size) != image_bytes) {
+        return "the memfd holds " + std::to_string(status.st_size) + " bytes, not "
+               + std::to_string(image_bytes) + " as the message says";
+    }
+    if (image_bytes < sizeof(ImageHeader) || image_bytes > kImageBytesMax) {
+        return "an image has from " + std::to_string(sizeof(ImageHeader)) + " to "
+               + std::to_string(kImageBytesMax) + " bytes, not " + std::to_string(image_bytes);
+    }
+    return {};
+}
+
+Result<Pages> copy_image(int descriptor, std::uint64_t image_bytes) {
+    Result<Pages> pages = allocate(image_bytes);
+    if (!pages) {
+        return pages;
+    }
+    const std::span<std::byte> bytes = pages.value().bytes();
+    if (!read_whole(descriptor, bytes)) {
+        return Error{{}, "the image cannot be read from its memfd", {}};
+    }
+    // From now on a stray write is a crash here, not a wrong verdict there.
+    (void)::mprotect(bytes.data(), bytes.size(), PROT_READ);
+    return pages;
+}
+
+}  // namespace portcullis::dataplane

@@ -1,0 +1,109 @@
+// A worker: one thread, with one queue of every port, that moves frames from side to side. Its turn is
+// receive -> judge -> observe -> split -> transmit or free, whole bursts at a time.
+//
+// The worker alone writes what it points to. It makes no system call while frames come: it looks at the
+// clock and at the policy every 256 turns, and sleeps only when many turns in a row found nothing.
+#pragma once
+
+#include "dataplane/burst.h"
+#include "dataplane/egress.h"
+#include "dataplane/options.h"
+#include "dataplane/publisher.h"
+#include "dataplane/stages.h"
+#include "rules/units.h"
+
+#include <rte_ethdev.h>
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace portcullis::dataplane {
+
+// Sees every burst after it was judged and before its frames leave. This one does not look.
+struct NoObserver {
+    static void
+    judged(Direction /*direction*/, const JudgedBurst& /*judged*/, unsigned /*count*/) noexcept {}
+};
+
+// Judges the frames of `burst`, lets `observer` see, and lets every frame out. `burst` is empty then.
+template <typename Observer>
+void forward(
+    WorkerState& state,
+    Direction direction,
+    Burst& burst,
+    EgressQueue to,
+    Observer& observer
+) noexcept {
+    judge_burst(state, direction, burst);
+    observer.judged(direction, state.judged, burst.size());
+    Burst passed;
+    Burst dropped;
+    split(state.judged, burst, passed, dropped);
+    transmit(to, direction, passed, *state.counters);
+    discard(dropped);
+}
+
+struct IngressQueue {
+    std::uint16_t port = 0;
+    std::uint16_t queue = 0;
+};
+
+// At most `frames_max` frames that wait at `from`.
+[[nodiscard]] inline Burst receive(IngressQueue from, unsigned frames_max = kBurstMax) noexcept {
+    Burst burst;
+    burst.received(rte_eth_rx_burst(
+        from.port, from.queue, burst.receive_into(), static_cast<std::uint16_t>(frames_max)
+    ));
+    return burst;
+}
+
+// What a worker does beside frames.
+class Housekeeping {
+public:
+    static constexpr std::uint64_t kTurnsBetween = 256;
+
+    Housekeeping(PolicySlot& policies, unsigned worker, WorkerState& state) noexcept;
+
+    // Ends a turn that received `frames`: counts cycles, and every so often looks around.
+    void end_turn(unsigned frames) noexcept;
+
+    // Takes the newest policy and gives a sign of life. Between bursts only.
+    void look_around() noexcept;
+
+    // The worker ends: it uses no policy any more.
+    void leave() noexcept;
+
+private:
+    PolicySlot& policies_;
+    unsigned worker_;
+    WorkerState& state_;
+    std::uint64_t turns_ = 0;
+    std::uint64_t turn_began_;  // in cycles of the TSC
+};
+
+// One way through the dataplane.
+struct Lane {
+    IngressQueue from;
+    EgressQueue to;
+    Direction direction = Direction::outbound;
+};
+
+// Forwards on `lanes` until `stop`.
+void run_worker(
+    WorkerState& state,
+    Housekeeping& housekeeping,
+    std::span<const Lane> lanes,
+    Idle idle,
+    const std::atomic<bool>& stop
+) noexcept;
+
+// Returns when there is a policy, or when `stop` is set. Frames wait meanwhile.
+void wait_for_policy(
+    const WorkerState& state,
+    Housekeeping& housekeeping,
+    const std::atomic<bool>& stop
+) noexcept;
+
+}  // namespace portcullis::dataplane
