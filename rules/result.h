@@ -38,17 +38,17 @@ using Errors = std::vector<Error>;
 template <typename T>
 class [[nodiscard]] Result {
 public:
+    // NOLINTBEGIN(google-explicit-constructor): `return value;` and `return error;` are what this is for
     Result(T value)
-        : state_(std::in_place_index<0>, std::move(value)) {
-    }  // NOLINT(google-explicit-constructor)
+        : state_(std::in_place_index<0>, std::move(value)) {}
 
     Result(Errors errors)
-        : state_(std::in_place_index<1>, std::move(errors)) {
-    }  // NOLINT(google-explicit-constructor)
+        : state_(std::in_place_index<1>, std::move(errors)) {}
 
     Result(Error error)
-        : state_(std::in_place_index<1>, Errors{std::move(error)}) {
-    }  // NOLINT(google-explicit-constructor)
+        : state_(std::in_place_index<1>, Errors{std::move(error)}) {}
+
+    // NOLINTEND(google-explicit-constructor)
 
     [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
 
