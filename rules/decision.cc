@@ -23,18 +23,15 @@ Outcome judge_rules(
     if (acting == 0) {
         return {Verdict::pass, Reason::class_allows, first_of(named)};
     }
-    RuleSet excepted = 0;
-    Reason exception = Reason::smarthost;
+    RuleSet to_smarthost = 0;
     // With hops still to go the destination is not where the packet ends up, so it excepts nothing.
     if ((acting & image.header->smarthost_rules) != 0
         && !(key.source_routed && direction == Direction::outbound)
         && is_smarthost(image, key.family, far_side(key, direction))) {
-        excepted = static_cast<RuleSet>(acting & image.header->smarthost_rules);
+        to_smarthost = static_cast<RuleSet>(acting & image.header->smarthost_rules);
     }
-    if (excepted == 0) {
-        exception = Reason::exempt;
-    }
-    if ((acting & ~excepted) != 0) {
+    RuleSet excepted = to_smarthost;
+    if (acting != to_smarthost) {
         excepted = static_cast<RuleSet>(
             excepted | (acting & exempted_rules(image, attribution.family, attribution.address))
         );
@@ -47,7 +44,8 @@ Outcome judge_rules(
     if (monitored != 0) {
         return {Verdict::pass, Reason::monitored, first_of(monitored)};
     }
-    return {Verdict::pass, exception, first_of(excepted)};
+    return to_smarthost != 0 ? Outcome{Verdict::pass, Reason::smarthost, first_of(to_smarthost)}
+                             : Outcome{Verdict::pass, Reason::exempt, first_of(excepted)};
 }
 
 }  // namespace

@@ -53,6 +53,23 @@ bool is_vlan(std::uint16_t ether_type) noexcept {
            || ether_type == wire::kEtherTypeQinQOld;
 }
 
+// `count` bytes are not there to tell what this is. In a whole packet that is nobody's fault: it is then not
+// what it was read as. But the rest of a first fragment is in another one.
+void note_early_end(Cursor cursor, std::uint32_t count, Reason cut, Key& key) noexcept {
+    const Reason lack = cursor.lack(count, cut);
+    if (lack == Reason::encapsulation_depth || key.in_first_fragment) {
+        key.faults.add(lack);
+    }
+}
+
+// What is wrong when the ports at `cursor` cannot be read. They belong to the IPv6 header chain, which must
+// be whole in a first fragment (RFC 7112 section 3 and 5) and within the limits in any packet.
+Reason lack_of_ports(Cursor cursor, const Key& key) noexcept {
+    const Reason lack = cursor.lack(4, Reason::truncated_transport);
+    const bool chain = lack == Reason::encapsulation_depth || key.fragment == Fragment::first;
+    return key.family == Family::ipv6 && chain ? Reason::ipv6_header_chain : lack;
+}
+
 // An unfragmented or first IP packet's TCP or UDP header at `cursor`.
 void parse_ports(Cursor cursor, std::uint8_t protocol, Key& key) noexcept {
     const bool tcp = protocol == wire::kTcp;
@@ -60,10 +77,7 @@ void parse_ports(Cursor cursor, std::uint8_t protocol, Key& key) noexcept {
         key.faults.add(Reason::tiny_fragment);
     }
     if (!cursor.has(4)) {
-        const bool first_of_ipv6 = key.family == Family::ipv6 && key.fragment == Fragment::first;
-        key.faults.add(
-            cursor.lack(4, first_of_ipv6 ? Reason::ipv6_header_chain : Reason::truncated_transport)
-        );
+        key.faults.add(lack_of_ports(cursor, key));
         return;
     }
     key.transport = tcp ? Transport::tcp : Transport::udp;
@@ -80,7 +94,7 @@ void enter_tunnel(Tunnel tunnel, std::uint32_t offset, TunnelSet tunnels, Key& k
     if ((tunnels & tunnel_bit(tunnel)) == 0) {
         return;
     }
-    if (key.tunnels == kTunnelsMax || offset > kHeaderBytesMax) {
+    if (key.tunnels == kTunnelsMax) {
         key.faults.add(Reason::encapsulation_depth);
         return;
     }
@@ -101,7 +115,8 @@ void parse_upper_layer(Cursor cursor, std::uint8_t protocol, TunnelSet tunnels, 
         if (key.transport == Transport::none) {
             break;
         }
-        if (key.destination_port == wire::kUdpVxlan) {
+        // A Teredo client's own port can be VXLAN's.
+        if (key.destination_port == wire::kUdpVxlan && (tunnels & tunnel_bit(Tunnel::vxlan)) != 0) {
             enter_tunnel(Tunnel::vxlan, cursor.at + wire::kUdpBytes, tunnels, key);
         } else if (key.destination_port == wire::kUdpTeredo || key.source_port == wire::kUdpTeredo) {
             enter_tunnel(Tunnel::teredo, cursor.at + wire::kUdpBytes, tunnels, key);
@@ -144,14 +159,14 @@ void parse_ipv4_options(const std::uint8_t* options, std::uint32_t length, Key& 
     }
 }
 
-// IPv4 AH (RFC 4302 section 2): its length counts 32-bit words less two.
+// IPv4 AH (RFC 4302 section 2): its length counts 32-bit words less two, so that 8 bytes are the least.
 bool skip_authentication(Cursor& cursor, std::uint8_t& protocol, Key& key) noexcept {
     if (key.extension_headers == kExtensionHeadersMax) {
         key.faults.add(Reason::encapsulation_depth);
         return false;
     }
     ++key.extension_headers;
-    const std::uint32_t size = cursor.has(2) ? (std::uint32_t{cursor.here()[1]} + 2) * 4 : 2;
+    const std::uint32_t size = cursor.has(8) ? (std::uint32_t{cursor.here()[1]} + 2) * 4 : 8;
     if (!cursor.has(size)) {
         key.faults.add(cursor.lack(size, Reason::truncated_transport));
         return false;
@@ -168,8 +183,12 @@ void parse_ipv4(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     }
     const std::uint8_t* header = cursor.here();
     const std::uint32_t header_bytes = (header[0] & 0x0FU) * 4U;
-    if ((header[0] >> 4U) != 4 || header_bytes < wire::kIpv4Bytes || !cursor.has(header_bytes)) {
+    if ((header[0] >> 4U) != 4 || header_bytes < wire::kIpv4Bytes) {
         key.faults.add(Reason::malformed_ip);
+        return;
+    }
+    if (!cursor.has(header_bytes)) {
+        key.faults.add(cursor.lack(header_bytes, Reason::malformed_ip));
         return;
     }
     key.family = Family::ipv4;
@@ -315,32 +334,41 @@ void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     parse_upper_layer(cursor, next, tunnels, key);
 }
 
-// Whether what an MPLS stack carries is an IP packet by its lengths too, and not a pseudowire whose first
-// byte looks like one (RFC 4928 section 2).
-bool looks_like_ip(Cursor cursor, bool in_first_fragment) noexcept {
-    if (!cursor.has(wire::kIpv4Bytes)) {
-        return false;
+// What an MPLS stack carries that does not say it: IP only if its lengths agree too, else a pseudowire whose
+// first byte looks like IP (RFC 4928 section 2). What is too far off to tell is left to the IP parsers, which
+// say so; and so is what ends early while another fragment has the rest.
+Payload parse_unlabelled(Cursor cursor, Key& key) noexcept {
+    if (!cursor.has(1)) {
+        note_early_end(cursor, 1, Reason::runt_frame, key);
+        return Payload::other;
     }
     const std::uint8_t* header = cursor.here();
-    if ((header[0] >> 4U) == 4) {
-        const std::uint32_t header_bytes = (header[0] & 0x0FU) * 4U;
-        const std::uint32_t total = load_be16(header + 2);
-        return header_bytes >= wire::kIpv4Bytes && total >= header_bytes
-               && (total <= cursor.left() || in_first_fragment);
+    const bool ipv4 = (header[0] >> 4U) == 4;
+    if (!ipv4 && (header[0] >> 4U) != 6) {
+        return Payload::other;
     }
-    return (header[0] >> 4U) == 6 && cursor.has(wire::kIpv6Bytes)
-           && (load_be16(header + 4) + wire::kIpv6Bytes <= cursor.left() || in_first_fragment);
+    const Payload payload = ipv4 ? Payload::ipv4 : Payload::ipv6;
+    const std::uint32_t needed = ipv4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
+    if (!cursor.has(needed)) {
+        return needed <= cursor.left() || key.in_first_fragment ? payload : Payload::other;
+    }
+    const std::uint32_t header_bytes = ipv4 ? (header[0] & 0x0FU) * 4U : wire::kIpv6Bytes;
+    const std::uint32_t total =
+        ipv4 ? load_be16(header + 2) : load_be16(header + 4) + wire::kIpv6Bytes;
+    const bool agrees = header_bytes >= needed && total >= header_bytes
+                        && (total <= cursor.left() || key.in_first_fragment);
+    return agrees ? payload : Payload::other;
 }
 
 // RFC 3032. Moves the cursor behind the bottom of the stack.
 Payload parse_mpls(Cursor& cursor, Key& key) noexcept {
     for (;;) {  // bounded by the budget of labels
-        if (!cursor.has(wire::kMplsLabelBytes)) {
-            key.faults.add(cursor.lack(wire::kMplsLabelBytes, Reason::runt_frame));
-            return Payload::other;
-        }
         if (key.mpls_labels == kMplsLabelsMax) {
             key.faults.add(Reason::encapsulation_depth);
+            return Payload::other;
+        }
+        if (!cursor.has(wire::kMplsLabelBytes)) {
+            key.faults.add(cursor.lack(wire::kMplsLabelBytes, Reason::runt_frame));
             return Payload::other;
         }
         ++key.mpls_labels;
@@ -356,10 +384,7 @@ Payload parse_mpls(Cursor& cursor, Key& key) noexcept {
         if (value == wire::kMplsIpv6ExplicitNull) {
             return Payload::ipv6;
         }
-        if (!looks_like_ip(cursor, key.in_first_fragment)) {
-            return Payload::other;
-        }
-        return (cursor.here()[0] >> 4U) == 4 ? Payload::ipv4 : Payload::ipv6;
+        return parse_unlabelled(cursor, key);
     }
 }
 
@@ -395,20 +420,26 @@ Payload parse_ethernet(Cursor& cursor, Key& key) noexcept {
     std::uint16_t ether_type = load_be16(cursor.here() + 12);
     cursor.at += wire::kEthernetBytes;
     while (is_vlan(ether_type)) {  // bounded by the budget of tags
-        if (!cursor.has(wire::kVlanTagBytes)) {
-            key.faults.add(cursor.lack(wire::kVlanTagBytes, Reason::runt_frame));
-            return Payload::other;
-        }
         if (key.vlan_tags == kVlanTagsMax) {
             key.faults.add(Reason::encapsulation_depth);
+            return Payload::other;
+        }
+        if (!cursor.has(wire::kVlanTagBytes)) {
+            key.faults.add(cursor.lack(wire::kVlanTagBytes, Reason::runt_frame));
             return Payload::other;
         }
         ++key.vlan_tags;
         ether_type = load_be16(cursor.here() + 2);
         cursor.at += wire::kVlanTagBytes;
     }
-    if (ether_type < wire::kEtherTypeMin && cursor.has(wire::kSnapBytes)
-        && load_be64(cursor.here()) >> 16U == wire::kSnapPrefix) {
+    if (ether_type < wire::kEtherTypeMin) {
+        if (!cursor.has(wire::kSnapBytes)) {
+            note_early_end(cursor, wire::kSnapBytes, Reason::runt_frame, key);
+            return Payload::other;
+        }
+        if (load_be64(cursor.here()) >> 16U != wire::kSnapPrefix) {
+            return Payload::other;
+        }
         ether_type = load_be16(cursor.here() + 6);
         cursor.at += wire::kSnapBytes;
     }
@@ -452,33 +483,44 @@ Payload parse_gre(Cursor& cursor, Key& key) noexcept {
     cursor.at += size;
     bool more = (flags & wire::kGreRouting) != 0;
     while (more) {  // each entry has at least 4 bytes: bounded by kHeaderBytesMax / 4
-        if (!cursor.has(4) || !cursor.has(4U + cursor.here()[3])) {
-            key.faults.add(Reason::truncated_transport);
+        const std::uint32_t entry_bytes = cursor.has(4) ? 4U + cursor.here()[3] : 4U;
+        if (!cursor.has(entry_bytes)) {
+            key.faults.add(cursor.lack(entry_bytes, Reason::truncated_transport));
             return Payload::other;
         }
-        const std::uint8_t* entry = cursor.here();
-        more = load_be16(entry) != 0 || entry[3] != 0;
-        cursor.at += 4U + entry[3];
+        more = load_be16(cursor.here()) != 0 || entry_bytes != 4;
+        cursor.at += entry_bytes;
     }
     return payload_of_ether_type(ether_type);
 }
 
 // RFC 4380 section 5.1.1: an authentication and an origin indication may stand before the IPv6 header.
 Payload parse_teredo(Cursor& cursor, Key& key) noexcept {
-    constexpr std::uint32_t kOriginBytes = 8;
+    constexpr std::uint16_t kAuthentication = 1;
     constexpr std::uint32_t kAuthenticationBytes = 13;
-    if (cursor.has(4) && load_be16(cursor.here()) == 1) {
-        const std::uint32_t size = kAuthenticationBytes + cursor.here()[2] + cursor.here()[3];
+    constexpr std::uint16_t kOrigin = 0;
+    constexpr std::uint32_t kOriginBytes = 8;
+    if (cursor.has(2) && load_be16(cursor.here()) == kAuthentication) {
+        const std::uint32_t size =
+            cursor.has(4) ? kAuthenticationBytes + cursor.here()[2] + cursor.here()[3] : 4;
         if (!cursor.has(size)) {
             key.faults.add(cursor.lack(size, Reason::truncated_transport));
             return Payload::other;
         }
         cursor.at += size;
     }
-    if (cursor.has(kOriginBytes) && load_be16(cursor.here()) == 0) {
+    if (cursor.has(2) && load_be16(cursor.here()) == kOrigin) {
+        if (!cursor.has(kOriginBytes)) {
+            key.faults.add(cursor.lack(kOriginBytes, Reason::truncated_transport));
+            return Payload::other;
+        }
         cursor.at += kOriginBytes;
     }
-    return cursor.has(1) && (cursor.here()[0] >> 4U) == 6 ? Payload::ipv6 : Payload::other;
+    if (!cursor.has(2)) {
+        note_early_end(cursor, 2, Reason::truncated_transport, key);
+        return Payload::other;
+    }
+    return (cursor.here()[0] >> 4U) == 6 ? Payload::ipv6 : Payload::other;
 }
 
 Payload parse_vxlan(Cursor& cursor, Key& key) noexcept {

@@ -68,6 +68,19 @@ bool ReferenceReader::there_or_end(
     return presence == Presence::there;
 }
 
+bool ReferenceReader::there_or_other(
+    std::size_t at,
+    std::size_t count,
+    std::size_t end,
+    Reason if_cut
+) {
+    if (look(at, count, end) == Presence::cut && !in_first_fragment_) {
+        no_ip_header(std::nullopt);
+        return false;
+    }
+    return there_or_end(at, count, end, if_cut);
+}
+
 void ReferenceReader::read_ethernet(std::size_t at, std::size_t end) {
     walked("Ethernet");
     if (!there_or_end(at, 14, end, Reason::runt_frame)) {
@@ -97,11 +110,7 @@ void ReferenceReader::read_ethernet(std::size_t at, std::size_t end) {
 
 // IEEE 802.3 with a length: only LLC/SNAP with the zero OUI carries EtherTypes (RFC 1042).
 void ReferenceReader::read_llc(std::size_t at, std::size_t end) {
-    if (look(at, 8, end) == Presence::cut) {
-        no_ip_header(std::nullopt);
-        return;
-    }
-    if (!there_or_end(at, 8, end, Reason::runt_frame)) {
+    if (!there_or_other(at, 8, end, Reason::runt_frame)) {
         return;
     }
     if (u32(at) != 0xAAAA0300 || u16(at + 4) != 0) {
@@ -156,20 +165,15 @@ void ReferenceReader::read_mpls(std::size_t at, std::size_t end) {
 // Nothing says what MPLS carries. Pseudowires carry anything (RFC 4385 section 3), so the first nibble alone
 // proves nothing: the lengths must agree as well.
 void ReferenceReader::read_behind_labels(std::size_t at, std::size_t end) {
-    if (look(at, 1, end) == Presence::cut) {
-        no_ip_header(std::nullopt);
-        return;
-    }
-    if (!there_or_end(at, 1, end, Reason::runt_frame)) {
+    if (!there_or_other(at, 1, end, Reason::runt_frame)) {
         return;
     }
     const unsigned nibble = u8(at) / 16;
-    const std::size_t needed = nibble == 4 ? 20 : 40;
-    if ((nibble != 4 && nibble != 6) || look(at, needed, end) == Presence::cut) {
+    if (nibble != 4 && nibble != 6) {
         no_ip_header(std::nullopt);
         return;
     }
-    if (!there_or_end(at, needed, end, Reason::runt_frame)) {
+    if (!there_or_other(at, nibble == 4 ? 20 : 40, end, Reason::malformed_ip)) {
         return;
     }
     const std::size_t left = end - at;

@@ -74,6 +74,10 @@ private:
     // Whether `count` bytes at `at` can be read; if not, that is the end of the way.
     [[nodiscard]] bool
     there_or_end(std::size_t at, std::size_t count, std::size_t end, Reason if_cut);
+    // The same where bytes that are not there mean that this is something else, and no fault. But what a
+    // first fragment does not hold comes in another one, so there it is a fault all the same.
+    [[nodiscard]] bool
+    there_or_other(std::size_t at, std::size_t count, std::size_t end, Reason if_cut);
 
     // The link layer: reference_reader.cc.
     void read_ethernet(std::size_t at, std::size_t end);

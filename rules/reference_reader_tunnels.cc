@@ -1,5 +1,5 @@
 // The tunnel half of the reference reader. What a tunnel's port or protocol promises and its bytes do not
-// keep is no header at all, unless the bytes end too early to tell.
+// keep is no header at all; a tunnel header that ends early is a fault.
 #include "rules/reference_reader.h"
 
 namespace portcullis {
@@ -65,8 +65,12 @@ void ReferenceReader::read_gre(std::size_t at, std::size_t end) {
         if (!there_or_end(at, 4, end, Reason::truncated_transport)) {
             return;
         }
-        more = u16(at) != 0 || u8(at + 3) != 0;
-        at += 4 + u8(at + 3);
+        const std::size_t entry_bytes = 4 + std::size_t{u8(at + 3)};
+        if (!there_or_end(at, entry_bytes, end, Reason::truncated_transport)) {
+            return;
+        }
+        more = u16(at) != 0 || entry_bytes > 4;
+        at += entry_bytes;
     }
     if (!there_or_end(at, 0, end, Reason::truncated_transport)) {
         return;
@@ -80,33 +84,26 @@ void ReferenceReader::read_gre(std::size_t at, std::size_t end) {
     }
 }
 
-// RFC 4380 section 5.1.1. Not everything on the port is Teredo: what is cut short is something else.
+// RFC 4380 section 5.1.1. Not everything on the port is Teredo.
 void ReferenceReader::read_teredo(std::size_t at, std::size_t end) {
     walked("Teredo");
-    // Whether `count` bytes are there; if they are only too far away, that is said.
-    const auto there = [&](std::size_t count) {
-        return look(at, count, end) != Presence::cut
-               && there_or_end(at, count, end, Reason::encapsulation_depth);
-    };
-    if (!there(2)) {
-        return;
-    }
-    if (u16(at) == 0x0001) {
-        if (!there(4)) {
+    if (look(at, 2, end) == Presence::there && u16(at) == 0x0001) {
+        if (!there_or_end(at, 4, end, Reason::truncated_transport)) {
             return;
         }
-        at += 13 + u8(at + 2) + u8(at + 3);
-        if (!there(2)) {
+        const std::size_t authentication_bytes = 13 + std::size_t{u8(at + 2)} + u8(at + 3);
+        if (!there_or_end(at, authentication_bytes, end, Reason::truncated_transport)) {
             return;
         }
+        at += authentication_bytes;
     }
-    if (u16(at) == 0x0000) {
+    if (look(at, 2, end) == Presence::there && u16(at) == 0x0000) {
+        if (!there_or_end(at, 8, end, Reason::truncated_transport)) {
+            return;
+        }
         at += 8;
-        if (!there(1)) {
-            return;
-        }
     }
-    if (u8(at) / 16 == 6) {
+    if (there_or_other(at, 2, end, Reason::truncated_transport) && u8(at) / 16 == 6) {
         read_ipv6(at, end);
     }
 }
@@ -114,10 +111,7 @@ void ReferenceReader::read_teredo(std::size_t at, std::size_t end) {
 // RFC 7348 section 5.
 void ReferenceReader::read_vxlan(std::size_t at, std::size_t end) {
     walked("VXLAN");
-    const Presence presence = look(at, 8, end);
-    if (presence == Presence::too_far) {
-        no_ip_header(Reason::encapsulation_depth);
-    } else if (presence == Presence::there) {
+    if (there_or_end(at, 8, end, Reason::truncated_transport)) {
         read_ethernet(at + 8, end);
     }
 }
