@@ -12,12 +12,13 @@
 #include <memory>
 #include <random>
 #include <system_error>
+#include <utility>
 
 namespace portcullis::dataplane {
 
 namespace {
 
-constexpr std::uint64_t kBlockAlignment = 4096;
+constexpr std::uint64_t kPageBytes = 4096;
 constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20U;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
@@ -25,21 +26,26 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
     return (value + unit - 1) / unit * unit;
 }
 
-// Where everything lies: the header, the workers' counters, then each worker's slots. Slots begin at huge
-// page boundaries, so that no two workers share a page of them.
+// Where everything lies: the header, the workers' counters, then each worker's slots and each one's table
+// of active subscribers. These begin at huge page boundaries: no two workers share a page of them.
 struct Offsets {
     std::uint64_t workers = 0;
     std::uint64_t slots = 0;
-    std::uint64_t stride = 0;
+    std::uint64_t slots_stride = 0;
+    std::uint64_t active = 0;
+    std::uint64_t active_stride = 0;
     std::uint64_t bytes = 0;
 };
 
 Offsets offsets_of(const CounterShape& shape) {
     Offsets out;
-    out.workers = round_up(sizeof(CounterHeader), kBlockAlignment);
+    out.workers = round_up(sizeof(CounterHeader), kPageBytes);
     out.slots = round_up(out.workers + shape.workers * sizeof(WorkerCounters), kHugePageBytes);
-    out.stride = round_up(shape.slot_capacity * sizeof(SlotCounters), kHugePageBytes);
-    out.bytes = out.slots + shape.workers * out.stride;
+    const std::uint64_t slot_count = std::uint64_t{shape.slot_capacity} + shape.active_places;
+    out.slots_stride = round_up(slot_count * sizeof(SlotCounters), kHugePageBytes);
+    out.active = out.slots + shape.workers * out.slots_stride;
+    out.active_stride = round_up(shape.active_places * sizeof(ActiveEntry), kHugePageBytes);
+    out.bytes = out.active + shape.workers * out.active_stride;
     return out;
 }
 
@@ -65,6 +71,13 @@ bool others_can_write(int descriptor, std::uint64_t bytes) {
     return true;
 }
 
+// Where it fails, the pages come with the first touch.
+void populate(void* data, std::uint64_t bytes) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(data);
+    const std::uintptr_t first = address / kPageBytes * kPageBytes;
+    (void)::madvise(reinterpret_cast<void*>(first), address + bytes - first, MADV_POPULATE_WRITE);
+}
+
 void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets& offsets) {
     header.worker_count = shape.workers;
     header.slot_capacity = shape.slot_capacity;
@@ -74,7 +87,10 @@ void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets
     header.memory_bytes = offsets.bytes;
     header.workers_offset = offsets.workers;
     header.slots_offset = offsets.slots;
-    header.slots_stride = offsets.stride;
+    header.slots_stride = offsets.slots_stride;
+    header.active_offset = offsets.active;
+    header.active_stride = offsets.active_stride;
+    header.active_places = shape.active_places;
     header.port_count =
         static_cast<std::uint32_t>(std::min<std::size_t>(shape.ports.size(), header.ports.size()));
     for (std::uint32_t i = 0; i < header.port_count; ++i) {
@@ -151,16 +167,40 @@ SlotCounters* CounterMemory::slots(unsigned worker) noexcept {
     return reinterpret_cast<SlotCounters*>(pages_.bytes().data() + slots_offset(header(), worker));
 }
 
+ActiveTable CounterMemory::active(unsigned worker) noexcept {
+    const CounterHeader& layout = header();
+    if (layout.active_places == 0) {
+        return {};
+    }
+    auto* entries =
+        reinterpret_cast<ActiveEntry*>(pages_.bytes().data() + active_offset(layout, worker));
+    return {
+        std::span(entries, layout.active_places),
+        std::span(slots(worker) + layout.slot_capacity, layout.active_places)};
+}
+
 void CounterMemory::populate_slots(std::uint32_t count) noexcept {
     if (count <= populated_slots_) {
         return;
     }
-    const std::uint64_t bytes = round_up(count * sizeof(SlotCounters), kBlockAlignment);
     for (unsigned i = 0; i < header().worker_count; ++i) {
-        // Where it fails, workers fault the pages in themselves.
-        (void)::madvise(slots(i), bytes, MADV_POPULATE_WRITE);
+        populate(slots(i), count * sizeof(SlotCounters));
     }
     populated_slots_ = count;
+}
+
+void CounterMemory::populate_active() noexcept {
+    if (std::exchange(active_populated_, true)) {
+        return;
+    }
+    const CounterHeader& layout = header();
+    for (unsigned i = 0; i < layout.worker_count; ++i) {
+        populate(slots(i) + layout.slot_capacity, layout.active_places * sizeof(SlotCounters));
+        populate(
+            pages_.bytes().data() + active_offset(layout, i),
+            layout.active_places * sizeof(ActiveEntry)
+        );
+    }
 }
 
 }  // namespace portcullis::dataplane

@@ -5,7 +5,8 @@
 #pragma once
 
 #include "dataplane/file_descriptor.h"
-#include "dataplane/sealed_image.h"
+#include "dataplane/running_policy.h"
+#include "rules/active_table.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
 
@@ -18,7 +19,8 @@ namespace portcullis::dataplane {
 struct CounterShape {
     std::uint32_t workers = 1;
     std::uint32_t slot_capacity = 0;
-    std::vector<std::string> ports;  // names, in order
+    std::uint32_t active_places = 0;  // for subscribers of sparse pools; 0 or a power of two
+    std::vector<std::string> ports;   // names, in order
     std::uint64_t tsc_hz = 0;
 };
 
@@ -28,7 +30,9 @@ public:
 
     [[nodiscard]] CounterHeader& header() noexcept;
     [[nodiscard]] WorkerCounters& worker(unsigned index) noexcept;
+    // slot_capacity of them, then one for each place of the table of active subscribers.
     [[nodiscard]] SlotCounters* slots(unsigned worker) noexcept;
+    [[nodiscard]] ActiveTable active(unsigned worker) noexcept;
 
     // What clients map. Nobody but this process can map it writable, nor change its size.
     [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
@@ -39,6 +43,9 @@ public:
     // fault in them. Cold thread, before the policy that names them is published.
     void populate_slots(std::uint32_t count) noexcept;
 
+    // The same for the tables of active subscribers.
+    void populate_active() noexcept;
+
 private:
     CounterMemory(FileDescriptor descriptor, Pages pages, bool in_huge_pages) noexcept;
 
@@ -48,6 +55,7 @@ private:
     Pages pages_;
     bool in_huge_pages_ = false;
     std::uint32_t populated_slots_ = 0;
+    bool active_populated_ = false;
 };
 
 }  // namespace portcullis::dataplane

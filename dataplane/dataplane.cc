@@ -83,6 +83,7 @@ Errors Dataplane::make_counters() {
     CounterShape shape;
     shape.workers = options_.workers;
     shape.slot_capacity = options_.subscriber_slots;
+    shape.active_places = options_.active_subscribers;
     shape.tsc_hz = rte_get_tsc_hz();
     for (const Port& port : ports_->all()) {
         shape.ports.push_back(port.name());
@@ -113,6 +114,8 @@ Errors Dataplane::start_workers() {
         state->before_policy = options_.before_policy;
         state->counters = &counters_->worker(worker);
         state->slots = counters_->slots(worker);
+        state->active = counters_->active(worker);
+        state->first_active_slot = options_.subscriber_slots;
         states_.push_back(std::move(state));
         bodies.push_back(worker_body(worker));
     }

@@ -5,8 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include <cstdlib>
-#include <iostream>
+#include <bit>
+#include <iterator>
 #include <map>
 #include <sstream>
 
@@ -22,6 +22,24 @@ const std::map<std::string, ReplayDirection> kDirections = {
     {"by-source", ReplayDirection::by_source}};
 
 const std::map<std::string, Idle> kIdles = {{"sleep", Idle::sleep}, {"poll", Idle::poll}};
+
+const std::vector<std::string> kLogLevels = {"error", "warn", "info", "debug"};
+
+// A value by its name. The names stand in the option's type already.
+template <typename Value>
+CLI::Validator one_of(const std::map<std::string, Value>& names) {
+    return CLI::CheckedTransformer(names).description("");
+}
+
+// A number from `least` to `most`; the help need not say so.
+template <typename Number>
+CLI::Validator between(Number least, Number most) {
+    return CLI::Range(least, most).description("");
+}
+
+std::uint32_t rounded_up(std::uint32_t count) {
+    return count == 0 ? 0 : std::bit_ceil(count);
+}
 
 // What CLI11 fills in, before it is known to fit together.
 struct Raw {
@@ -53,9 +71,11 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
         ->type_name("PATH")
         ->capture_default_str();
     app.add_option(
-           "--before-policy", options.before_policy, "Until the first policy: pass or drop all"
+           "--before-policy",
+           options.before_policy,
+           "Until the first policy: pass (default) or drop all"
     )
-        ->transform(CLI::CheckedTransformer(kVerdicts))
+        ->transform(one_of(kVerdicts))
         ->type_name("pass|drop");
     app.add_flag(
         "--wait-for-policy", options.wait_for_policy, "Receive nothing until a policy is effective"
@@ -65,21 +85,29 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
            options.subscriber_slots,
            "Room for the counters of this many subscribers"
     )
-        ->check(CLI::Range(1U, 1U << 30U))
+        ->check(between(1U, 1U << 30U))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option(
+           "--active-subscribers",
+           options.active_subscribers,
+           "Of pools too large for that: room for the counters of this many at a time"
+    )
+        ->check(between(0U, 1U << 26U))
         ->type_name("N")
         ->capture_default_str();
     app.add_option(
            "--workers", options.workers, "Threads that forward, each with a queue of every port"
     )
-        ->check(CLI::Range(1U, kWorkersMax))
+        ->check(between(1U, kWorkersMax))
         ->type_name("N")
         ->capture_default_str();
     app.add_option(
            "--idle",
            options.idle,
-           "What workers do when nothing comes: sleep some microseconds, or poll"
+           "What workers do when nothing comes: sleep (default) some microseconds, or poll"
     )
-        ->transform(CLI::CheckedTransformer(kIdles))
+        ->transform(one_of(kIdles))
         ->type_name("sleep|poll");
     app.add_flag(
         "--test-mode", options.test_mode, "No hugepages, no PCI devices: works as an ordinary user"
@@ -87,7 +115,8 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
     app.add_option("--eal", raw.eal, "More arguments for DPDK's EAL, as one word: --eal \"-l 2-5\"")
         ->type_name("ARGS");
     app.add_option("--log-level", options.log_level, "How much to say on stderr")
-        ->check(CLI::IsMember({"error", "warn", "info", "debug"}))
+        ->check(CLI::IsMember(kLogLevels).description(""))
+        ->type_name("error|warn|info|debug")
         ->capture_default_str();
 }
 
@@ -105,9 +134,9 @@ CLI::Option* describe_replay(CLI::App& app, Raw& raw) {
     app.add_option(
            "--direction",
            raw.replay.direction,
-           "Of its frames; by-source: outbound if the source is in a pool"
+           "Of its frames; outbound (default), or by-source: outbound if the source is in a pool"
     )
-        ->transform(CLI::CheckedTransformer(kDirections))
+        ->transform(one_of(kDirections))
         ->type_name("outbound|inbound|by-source")
         ->needs(replay)
         ->group(group);
@@ -120,7 +149,7 @@ CLI::Option* describe_replay(CLI::App& app, Raw& raw) {
         ->needs(replay)
         ->group(group);
     app.add_option("--pace", raw.replay.frames_per_second, "Not faster than this")
-        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
+        ->check(between(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
         ->type_name("FRAMES_PER_SECOND")
         ->needs(replay)
         ->group(group);
@@ -192,6 +221,7 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
         options.test_mode = true;
         options.workers = 1;
     }
+    options.active_subscribers = rounded_up(options.active_subscribers);
     options.eal_arguments = words_of(raw.eal);
     return options;
 }

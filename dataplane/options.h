@@ -47,6 +47,8 @@ struct Options {
     Verdict before_policy = Verdict::pass;
     bool wait_for_policy = false;
     std::uint32_t subscriber_slots = 8'388'608;
+    // Of pools that are too large for slots of their own; 0 or a power of two.
+    std::uint32_t active_subscribers = 1'048'576;
     unsigned workers = 1;
     bool test_mode = false;  // no hugepages, no PCI: works as an ordinary user
     Idle idle = Idle::sleep;

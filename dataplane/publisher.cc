@@ -1,5 +1,7 @@
 #include "dataplane/publisher.h"
 
+#include "dataplane/sealed_image.h"
+
 #include <utility>
 
 namespace portcullis::dataplane {
@@ -47,6 +49,9 @@ Publisher::begin(Generation generation, int descriptor, std::uint64_t image_byte
     }
     if (slot_memory_ == SlotMemory::populated) {
         counters_.populate_slots(header.slot_count);
+        if (header.sparse_pools != 0) {
+            counters_.populate_active();
+        }
     }
     if (header.slot_count > counters.slots_used.load(std::memory_order_relaxed)) {
         counters.slots_used.store(header.slot_count, std::memory_order_relaxed);

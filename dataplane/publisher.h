@@ -5,8 +5,7 @@
 #pragma once
 
 #include "dataplane/counter_memory.h"
-#include "dataplane/policy_slot.h"
-#include "dataplane/sealed_image.h"
+#include "dataplane/running_policy.h"
 #include "rules/intake_protocol.h"
 
 #include <cstdint>
@@ -14,8 +13,6 @@
 #include <string>
 
 namespace portcullis::dataplane {
-
-using PolicySlot = BasicPolicySlot<RunningPolicy>;
 
 struct Refusal {
     PublishStatus status = PublishStatus::bad_image;

@@ -50,10 +50,6 @@ bool read_whole(int descriptor, std::span<std::byte> into) {
 
 }  // namespace
 
-void Pages::Unmap::operator()(std::byte* data) const noexcept {
-    ::munmap(data, size);
-}
-
 std::string descriptor_fault(int descriptor, std::uint64_t image_bytes) {
     const int seals = ::fcntl(descriptor, F_GET_SEALS);
     if (seals < 0) {

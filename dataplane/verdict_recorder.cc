@@ -39,6 +39,7 @@ record_of(Direction direction, const JudgedBurst& judged, unsigned index, std::u
     out.rule = outcome.rule;
     out.direction = direction;
     out.initial_syn = judged.initial_syn(index);
+    out.initial_syn = judged.initial_syn(index);
     return out;
 }
 

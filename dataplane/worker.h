@@ -8,7 +8,7 @@
 #include "dataplane/burst.h"
 #include "dataplane/egress.h"
 #include "dataplane/options.h"
-#include "dataplane/publisher.h"
+#include "dataplane/running_policy.h"
 #include "dataplane/stages.h"
 #include "rules/units.h"
 

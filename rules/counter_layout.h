@@ -145,9 +145,12 @@ struct alignas(128) CounterHeader {
     std::uint64_t start_unix_ns = 0;
     std::uint64_t tsc_hz = 0;
     std::uint64_t memory_bytes = 0;
-    std::uint64_t workers_offset = 0;          // WorkerCounters[worker_count]
-    std::uint64_t slots_offset = 0;            // worker 0's SlotCounters[slot_capacity]
-    std::uint64_t slots_stride = 0;            // bytes from one worker's slots to the next one's
+    std::uint64_t workers_offset = 0;  // WorkerCounters[worker_count]
+    std::uint64_t slots_offset = 0;    // worker 0's SlotCounters[slot_capacity + active_places]
+    std::uint64_t slots_stride = 0;    // bytes from one worker's slots to the next one's
+    std::uint64_t active_offset = 0;   // worker 0's ActiveEntry[active_places] (active_table.h)
+    std::uint64_t active_stride = 0;   // bytes from one worker's table to the next one's
+    std::uint64_t active_places = 0;   // place i counts in slot slot_capacity + i
     std::atomic<std::uint64_t> generation{0};  // effective on all workers
     std::atomic<std::uint64_t> slots_used{
         1};  // one past the highest slot that a policy has named so far
@@ -165,6 +168,11 @@ worker_offset(const CounterHeader& header, unsigned worker) noexcept {
 [[nodiscard]] inline std::size_t
 slots_offset(const CounterHeader& header, unsigned worker) noexcept {
     return header.slots_offset + worker * header.slots_stride;
+}
+
+[[nodiscard]] inline std::size_t
+active_offset(const CounterHeader& header, unsigned worker) noexcept {
+    return header.active_offset + worker * header.active_stride;
 }
 
 }  // namespace portcullis
