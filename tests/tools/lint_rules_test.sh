@@ -49,6 +49,7 @@ accepts() {
 }
 
 accepts rules/README.md 'rules'
+accepts rules/key_test.cc '#include "rules/key.h"'
 
 head=$'// What it is for.\n'
 finds include-ring rules/new.cc "$head"'#include "dataplane/worker.h"'
