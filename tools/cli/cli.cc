@@ -4,6 +4,7 @@
 #include "tools/cli/check.h"
 #include "tools/cli/diff.h"
 #include "tools/cli/explain.h"
+#include "tools/cli/replay.h"
 
 #include <CLI/CLI.hpp>
 
@@ -116,6 +117,68 @@ void add_explain(CLI::App& app, Action& action) {
     });
 }
 
+void add_replay(CLI::App& app, Action& action) {
+    CLI::App* const command =
+        app.add_subcommand("replay", "Judge a capture by a policy, with the real dataplane");
+    const auto options = std::make_shared<ReplayOptions>();
+    CLI::IsMember direction({"outbound", "inbound", "by-source"});
+    direction.description("");
+    command->add_option("--policy", options->policy, "The policy file (TOML)")
+        ->required()
+        ->type_name("FILE");
+    command->add_option("--in", options->capture, "The capture (pcap or pcapng)")
+        ->required()
+        ->type_name("FILE");
+    command
+        ->add_option(
+            "--direction",
+            options->direction,
+            "Of all its frames: outbound, inbound, or by-source (outbound if the source is in a "
+            "pool)"
+        )
+        ->type_name("NAME")
+        ->check(direction)
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--verdicts", options->verdicts, "Write a line of tab-separated values for each frame"
+        )
+        ->type_name("FILE");
+    command->add_option("--pass-out", options->pass_out, "Write the frames that pass to a capture")
+        ->type_name("FILE");
+    command
+        ->add_option(
+            "--drop-out", options->drop_out, "Write the frames that are dropped to a capture"
+        )
+        ->type_name("FILE");
+    command
+        ->add_option(
+            "--top", options->top, "Show this many subscribers, those with most drops first; 0: all"
+        )
+        ->type_name("N")
+        ->capture_default_str();
+    add_json_flag(*command, options->json);
+    command->footer(
+        "Needs no root, no hugepages and no network card. Captures that are not Ethernet (raw IP, "
+        "BSD loopback,\n"
+        "Linux cooked) are converted. PORTCULLIS_DATAPLANE names another portcullis-dataplane than "
+        "the one beside\n"
+        "this program.\n\n"
+        "Exit status: 0 done, 1 the policy is refused, 2 could not run.\n\n"
+        "Examples:\n"
+        "  portcullis replay --policy policy.toml --in border.pcap --direction by-source\n"
+        "  portcullis replay --policy new.toml --in border.pcap --drop-out dropped.pcap --verdicts "
+        "verdicts.tsv\n"
+        "  portcullis replay --policy policy.toml --in border.pcap --json --top 0 | jq "
+        ".subscribers\n"
+    );
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_replay(*options, console);
+        };
+    });
+}
+
 std::vector<std::string> names_of_commands(const CLI::App& app) {
     std::vector<std::string> out;
     for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -181,6 +244,7 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_check(app, action);
     add_diff(app, action);
     add_explain(app, action);
+    add_replay(app, action);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked_for_text) {  // --help, --version
