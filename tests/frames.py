@@ -161,6 +161,7 @@ def ipv4(
     inner: Part | Segment,
     *,
     options: bytes = b"",
+    final_destination: str | None = None,
     offset: int = 0,
     more: bool = False,
     dont_fragment: bool = False,
@@ -172,10 +173,13 @@ def ipv4(
     protocol: int | None = None,
     checksum_off_by: int = 0,
 ) -> Part:
-    """RFC 791. `offset` counts bytes, as all offsets here do. `options` are filled up with their end."""
+    """RFC 791. `offset` counts bytes, as all offsets here do. `options` are filled up with their end.
+
+    `final_destination`: what a transport checksum covers when a source route still has hops to go.
+    """
     options += OPTION_END * (-len(options) % 4)
     src, dst = address_bytes(source), address_bytes(destination)
-    payload = upper_bytes(inner, src, dst)
+    payload = upper_bytes(inner, src, address_bytes(final_destination or destination))
     if header_words is None:
         header_words = 5 + len(options) // 4
     if total_length is None:
@@ -207,12 +211,17 @@ class ExtensionHeader:
     body: bytes  # behind the next header byte
 
 
+EXPERIMENTAL_OPTION = 0x1E  # RFC 4727 section 3.3: who does not know it skips it
+
+
 def options_header(number: int, length: int = 8) -> ExtensionHeader:
-    """Hop-by-hop or destination options, filled with PadN (RFC 8200 section 4.2)."""
+    """Hop-by-hop or destination options (RFC 8200 section 4.2). Receivers refuse long padding, so an option fills them."""
     room, options = length - 2, b""
     while room > 0:
         size = min(room, 257)
-        options += b"\0" if size == 1 else struct.pack("!BB", 1, size - 2) + b"\0" * (size - 2)
+        size -= 1 if room - size == 1 else 0  # an option has two bytes at the least
+        kind = 1 if size < 8 else EXPERIMENTAL_OPTION
+        options += struct.pack("!BB", kind, size - 2) + b"\0" * (size - 2)
         room -= size
     return ExtensionHeader(number, bytes([length // 8 - 1]) + options)
 
