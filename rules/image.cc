@@ -111,6 +111,9 @@ private:
         require((header_->tunnels >> kTunnelCount) == 0, "unknown tunnel");
         require((header_->dropped_faults >> kFaultCount) == 0, "unknown fault");
         require(header_->skip_bytes6 <= 8, "skipped bytes");
+        if (failed_) {
+            return false;  // the number of rules is about to be shifted by
+        }
         const unsigned unknown_rules = ~0U << header_->rule_count;
         require((header_->smarthost_rules & unknown_rules) == 0, "unknown rule");
         for (const ClassEntry& entry : header_->classes) {

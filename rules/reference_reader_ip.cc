@@ -1,6 +1,8 @@
 // The IP half of the reference reader: RFC 791, RFC 8200, and the first bytes of TCP and UDP.
 #include "rules/reference_reader.h"
 
+#include <algorithm>
+
 namespace portcullis {
 
 namespace {
@@ -35,7 +37,7 @@ bool note_fragment(ReferenceHeader& header, unsigned offset_and_flags) {
     const unsigned offset_bytes = offset_and_flags / 8 * 8;
     if (offset_bytes > 0) {
         header.fragment = Fragment::later;
-        if (offset_bytes < kIpv6FragmentFloorBytes) {
+        if (offset_bytes < kFragmentFloorBytes) {
             header.faults.insert(Reason::overlapping_fragment);
         }
         return false;
@@ -82,7 +84,7 @@ void ReferenceReader::read_ipv4(std::size_t at, std::size_t end) {
     const bool more_fragments = (flags_and_offset & 0x2000) != 0;
     if (offset > 0) {
         header.fragment = Fragment::later;
-        if (offset == 1 && header.protocol == 6) {
+        if (rewrites_headers(header, std::size_t{offset} * 8)) {
             header.faults.insert(Reason::overlapping_fragment);
         }
         found(header);
@@ -90,11 +92,31 @@ void ReferenceReader::read_ipv4(std::size_t at, std::size_t end) {
     }
     header.fragment = more_fragments ? Fragment::first : Fragment::whole;
     at += header_bytes;
+    if (more_fragments) {
+        begin_fragmented_part(at);
+    }
     if (skip_authentication(header, at, end)) {
         read_payload(header, at, end);
     } else {
         found(header);
     }
+}
+
+// Where overlapping fragments are put together, one can rewrite what the first showed behind `offset`: TCP's flags
+// (RFC 1858 section 4), or headers that the IPv4 header does not end with. UDP's ports lie before any offset.
+bool ReferenceReader::rewrites_headers(const ReferenceHeader& header, std::size_t offset) const {
+    if (header.protocol == 6) {
+        return offset == 8;
+    }
+    const bool over_udp =
+        header.protocol == 17 && (enabled(Tunnel::teredo) || enabled(Tunnel::vxlan));
+    const bool more_headers = header.protocol == 51 || over_udp || tunnel_of(header).has_value();
+    return more_headers && offset < kFragmentFloorBytes;
+}
+
+// The rest of the headers of a first fragment lies where no later fragment may start.
+void ReferenceReader::begin_fragmented_part(std::size_t at) {
+    header_limit_ = std::min(header_limit_, at + kFragmentFloorBytes);
 }
 
 // RFC 791 section 3.1. `end` is the end of the header.
@@ -205,11 +227,14 @@ bool ReferenceReader::skip_extension_headers(
         if (type == 43) {
             note_routing(header, u8(at + 2), u8(at + 3));
         }
+        header.protocol = frame_[at];
         if (type == 44 && !note_fragment(header, u16(at + 2))) {
             return false;
         }
-        header.protocol = frame_[at];
         at += bytes;
+        if (type == 44 && header.fragment == Fragment::first) {
+            begin_fragmented_part(at);
+        }
     }
     return true;
 }

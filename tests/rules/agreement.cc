@@ -94,16 +94,24 @@ Words reference_words(const CompiledPolicy& compiled, const ReferenceJudgement& 
         )};
 }
 
+// Behind a chain that cannot be walked no protocol is known.
+std::optional<unsigned> protocol_of(std::uint8_t protocol, const std::set<Reason>& faults) {
+    return faults.contains(Reason::ipv6_header_chain) ? std::nullopt
+                                                      : std::optional<unsigned>(protocol);
+}
+
 // What is known of one header.
 std::string header_words(
     const Address& source,
     const Address& destination,
+    std::optional<unsigned> protocol,
     Fragment fragment,
     bool source_routed,
     bool initial_syn,
     std::optional<ReferencePorts> ports
 ) {
     std::string out = to_string(source) + " > " + to_string(destination);
+    out += protocol ? " protocol " + std::to_string(*protocol) : "";
     out += " fragment " + std::to_string(static_cast<unsigned>(fragment));
     out += source_routed ? " source routed" : "";
     out += initial_syn ? " initial SYN" : "";
@@ -135,6 +143,7 @@ std::string key_words(const Key& key) {
     return header_words(
                address_of(key.family, key.source),
                address_of(key.family, key.destination),
+               protocol_of(key.protocol, faults),
                key.fragment,
                key.source_routed,
                key.initial_syn,
@@ -162,6 +171,7 @@ std::string reference_headers(std::span<const std::uint8_t> frame, TunnelSet tun
             out += header_words(
                        header.source,
                        header.destination,
+                       protocol_of(header.protocol, header.faults),
                        header.fragment,
                        header.source_routed,
                        header.initial_syn,
@@ -183,7 +193,7 @@ bool same_key(const Key& a, const Key& b) {
            && a.has_inner == b.has_inner && a.vlan_tags == b.vlan_tags
            && a.mpls_labels == b.mpls_labels && a.extension_headers == b.extension_headers
            && a.tunnels == b.tunnels && a.in_first_fragment == b.in_first_fragment
-           && a.payload_end == b.payload_end;
+           && a.payload_end == b.payload_end && a.header_limit == b.header_limit;
 }
 
 std::string hexadecimal(std::span<const std::uint8_t> bytes) {

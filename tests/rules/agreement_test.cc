@@ -50,7 +50,7 @@ std::string try_seed(std::uint64_t seed, std::uint64_t frames, Coverage& coverag
 }  // namespace
 
 TEST_CASE("the fast path agrees with the reference model") {
-    const std::uint64_t cases = number_from_environment("PORTCULLIS_AGREEMENT_CASES", 1'000'000);
+    const std::uint64_t cases = number_from_environment("PORTCULLIS_AGREEMENT_CASES", 2'500'000);
     const std::uint64_t first_seed = number_from_environment("PORTCULLIS_AGREEMENT_SEED", 1);
     Coverage coverage{};
     for (std::uint64_t done = 0; done < cases; done += kFramesPerPolicy) {
