@@ -1,0 +1,351 @@
+#include "control/bookkeeper.h"
+
+#include "control/state_file.h"
+#include "control/subscriber_ranking.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace portcullis {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 1};  // "PCCCTOT1" in memory
+
+// Readers of the ledger wait for a step of this many slots: about a millisecond a worker.
+constexpr std::uint32_t kSlotsPerLock = 65'536;
+
+struct StoredEntry {
+    std::uint32_t slot = 0;
+    std::uint32_t column = 0;
+    DropEntry entry;
+};
+
+void log_errors(const char* what, const Errors& errors) {
+    for (const Error& error : errors) {
+        spdlog::error("{}: {}", what, to_string(error));
+    }
+}
+
+}  // namespace
+
+Bookkeeper::Bookkeeper(BookkeeperOptions options, Errors& problem)
+    : options_(std::move(options))
+    , saved_(Clock::now()) {
+    if (!options_.state_folder.empty()) {
+        if (const auto loaded = load(); !loaded) {
+            problem = loaded.errors();
+        }
+    }
+    rank();
+    leave_summary();
+    thread_ = std::thread([this] { run(); });
+}
+
+Bookkeeper::~Bookkeeper() {
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+void Bookkeeper::dataplane_found(
+    std::shared_ptr<const CounterMapping> counters,
+    bool layout_known
+) {
+    const std::lock_guard lock(mutex_);
+    events_.emplace_back([this, counters = std::move(counters), layout_known] {
+        const std::uint64_t instance = counters->header().instance;
+        if (instance != instance_) {
+            if (draft_.counters != nullptr) {
+                fold(*draft_.counters);  // the final values of the one before
+            }
+            const std::lock_guard ledger_lock(ledger_mutex_);
+            ledger_.begin_instance();
+            totals_.begin_instance();
+            load_samples_.clear();
+            instance_ = instance;
+            slots_known_ = layout_known;
+            rules_known_ = layout_known;
+            first_policy_due_ = true;
+            ++draft_.dataplanes_seen;
+        } else if (draft_.counters == nullptr) {
+            slots_known_ |= layout_known;  // our totals were saved while this one ran
+            ++draft_.dataplanes_seen;
+        }
+        draft_.counters = counters;
+        draft_.dataplane_up = true;
+    });
+    wake_.notify_one();
+}
+
+void Bookkeeper::dataplane_lost() {
+    const std::lock_guard lock(mutex_);
+    events_.emplace_back([this] { draft_.dataplane_up = false; });
+    wake_.notify_one();
+}
+
+void Bookkeeper::policy_compiled(std::shared_ptr<const RunningPolicy> policy) {
+    const std::lock_guard lock(mutex_);
+    events_.emplace_back([this, policy = std::move(policy)] {
+        if (draft_.policy == nullptr || draft_.policy->generation == Generation{}) {
+            draft_.policy = policy;
+            changed_ = true;
+        }
+    });
+    wake_.notify_one();
+}
+
+void Bookkeeper::policy_effective(std::shared_ptr<const RunningPolicy> policy) {
+    const std::lock_guard lock(mutex_);
+    events_.emplace_back([this, policy = std::move(policy)] {
+        const bool other_rules = rule_names_ != policy->rule_names;
+        if (!first_policy_due_ && other_rules && draft_.counters != nullptr) {
+            fold(*draft_.counters);  // what the former rules dropped
+        }
+        first_policy_due_ = false;
+        const std::lock_guard ledger_lock(ledger_mutex_);
+        if (!slots_known_ && draft_.counters != nullptr) {
+            ledger_.skip_all(*draft_.counters);
+            slots_known_ = true;
+        }
+        if (!rules_known_ && draft_.counters != nullptr) {
+            totals_.skip_rules(*draft_.counters);
+            rules_known_ = true;
+        }
+        if (other_rules && !rule_names_.empty()
+            && (policy->rule_names.empty() || rule_names_[0] != policy->rule_names[0])) {
+            ledger_.replace_first_rule();
+        }
+        rule_names_ = policy->rule_names;
+        draft_.policy = policy;
+        changed_ = true;
+        unsaved_ = true;
+    });
+    wake_.notify_one();
+}
+
+std::shared_ptr<const Summary> Bookkeeper::summary() const {
+    const std::lock_guard lock(mutex_);
+    return summary_;
+}
+
+void Bookkeeper::look_now() {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t mine = ++looks_asked_;
+    wake_.notify_one();
+    looked_.wait_for(lock, std::chrono::seconds(30), [&] { return looks_made_ >= mine; });
+}
+
+void Bookkeeper::run() {
+    Clock::time_point next_look = Clock::now();
+    for (;;) {
+        std::uint64_t asked = 0;
+        bool stop = false;
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait_until(lock, next_look, [&] {
+                return stop_ || !events_.empty() || looks_asked_ != looks_made_;
+            });
+            asked = looks_asked_;
+            stop = stop_;
+        }
+        const Clock::time_point start = Clock::now();
+        take_events();
+        look();
+        const Clock::duration took = Clock::now() - start;
+        draft_.look_seconds = std::chrono::duration<double>(took).count();
+        save_if_due(stop);
+        leave_summary();
+        {
+            const std::lock_guard lock(mutex_);
+            looks_made_ = asked;
+        }
+        looked_.notify_all();
+        if (stop) {
+            return;
+        }
+        // However many slots there are, looking takes at most a twentieth of one core.
+        next_look = start + std::max<Clock::duration>(options_.look_period, took * 20);
+    }
+}
+
+void Bookkeeper::take_events() {
+    std::vector<std::function<void()>> events;
+    {
+        const std::lock_guard lock(mutex_);
+        events.swap(events_);
+    }
+    for (const auto& event : events) {
+        event();
+    }
+}
+
+void Bookkeeper::look() {
+    if (draft_.counters == nullptr) {
+        return;
+    }
+    fold(*draft_.counters);
+    measure_load(*draft_.counters);
+    if (changed_) {
+        rank();
+    }
+}
+
+void Bookkeeper::fold(const CounterMapping& counters) {
+    unsaved_ |= totals_.fold(counters, rules_known_ ? rule_names_ : std::vector<std::string>());
+    const auto end =
+        slots_known_ ? static_cast<std::uint32_t>(counters.used_slots(0).size()) : std::uint32_t{0};
+    for (std::uint32_t first = 0; first < end;) {
+        const std::uint32_t step = std::min(kSlotsPerLock, end - first);
+        const std::lock_guard lock(ledger_mutex_);
+        changed_ |= ledger_.fold(counters, first, first + step);
+        first += step;
+    }
+    unsaved_ |= changed_;
+}
+
+void Bookkeeper::measure_load(const CounterMapping& counters) {
+    const auto workers = counters.workers();
+    load_samples_.resize(workers.size());
+    draft_.workers.resize(workers.size());
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+        LoadSample now;
+        now.busy_cycles = workers[i].busy_cycles.read();
+        now.cycles = workers[i].cycles.read();
+        now.frames = workers[i].received[0].frames.read() + workers[i].received[1].frames.read();
+        const LoadSample& before = load_samples_[i];
+        const auto busy = static_cast<double>(now.busy_cycles - before.busy_cycles);
+        if (now.cycles > before.cycles) {
+            const double ratio = busy / static_cast<double>(now.cycles - before.cycles);
+            draft_.workers[i].busy_ratio = std::clamp(ratio, 0.0, 1.0);
+        } else {
+            draft_.workers[i].busy_ratio = 0;
+        }
+        if (now.frames > before.frames) {
+            draft_.workers[i].cycles_per_frame =
+                busy / static_cast<double>(now.frames - before.frames);
+        }
+        load_samples_[i] = now;
+    }
+}
+
+void Bookkeeper::rank() {
+    draft_.top.clear();
+    draft_.subscribers_with_drops = 0;
+    changed_ = false;
+    if (draft_.policy == nullptr) {
+        return;
+    }
+    DropRanking ranking(options_.top, DropOrder::frames);
+    SubscriberCursor cursor(*draft_.policy->names);
+    SubscriberDrops next;
+    while (cursor.next(ledger_, next)) {  // this thread alone changes the ledger: no lock
+        ++draft_.subscribers_with_drops;
+        ranking.offer(next);
+    }
+    draft_.top = ranking.take();
+    for (SubscriberDrops& one : draft_.top) {
+        cursor.name(one);
+    }
+}
+
+void Bookkeeper::leave_summary() {
+    draft_.frames = totals_.frames();
+    draft_.rules = totals_.rules();
+    draft_.ports = totals_.ports();
+    auto summary = std::make_shared<const Summary>(draft_);
+    const std::lock_guard lock(mutex_);
+    summary_ = std::move(summary);
+}
+
+void Bookkeeper::save_if_due(bool now) {
+    if (options_.state_folder.empty() || !unsaved_
+        || (!now && Clock::now() - saved_ < options_.save_period)) {
+        return;
+    }
+    saved_ = Clock::now();
+    const auto saved = save();
+    unsaved_ = !saved;
+    if (!saved) {
+        ++draft_.save_failures;
+        log_errors("totals not saved", saved.errors());
+    }
+}
+
+Result<std::monostate> Bookkeeper::save() const {
+    StateWriter writer(options_.state_folder / "totals.state", kFormat);
+    writer.append_value(options_.layout_id);
+    writer.append_value(instance_);
+    writer.append_value(static_cast<std::uint32_t>(slots_known_ ? 1 : 0));
+    writer.append_value(static_cast<std::uint32_t>(rules_known_ ? 1 : 0));
+    writer.append_value(static_cast<std::uint32_t>(rule_names_.size()));
+    for (const std::string& name : rule_names_) {
+        writer.append_text(name);
+    }
+    totals_.save(writer);
+    ledger_.table().for_each([&](SlotIndex slot, unsigned column, const DropEntry& entry) {
+        writer.append_value(StoredEntry{slot.value, column, entry});
+    });
+    return writer.commit();
+}
+
+Result<std::monostate> Bookkeeper::load() {
+    const std::filesystem::path path = options_.state_folder / "totals.state";
+    const auto payload = read_state(path, kFormat);
+    if (!payload) {
+        return payload.errors();
+    }
+    if (!payload.value()) {
+        spdlog::info("no {} yet", path.string());
+        return std::monostate{};
+    }
+    StateReader reader(*payload.value());
+    std::uint64_t layout_id = 0;
+    std::uint64_t instance = 0;
+    std::uint32_t slots_known = 0;
+    std::uint32_t rules_known = 0;
+    std::uint32_t rules = 0;
+    bool sane = reader.take_value(layout_id) && reader.take_value(instance)
+                && reader.take_value(slots_known) && reader.take_value(rules_known)
+                && reader.take_value(rules) && rules <= kRulesMax;
+    std::vector<std::string> rule_names(sane ? rules : 0);
+    for (std::string& name : rule_names) {
+        sane = sane && reader.take_text(name);
+    }
+    WorkerTotals totals;
+    sane = sane && totals.load(reader);
+    SubscriberLedger ledger;
+    while (sane && !reader.at_end()) {
+        StoredEntry stored;
+        sane = reader.take_value(stored) && stored.column < DropTable::kColumns
+               && stored.slot < (std::uint32_t{1} << 31U);
+        if (sane) {
+            ledger.table().at(SlotIndex{stored.slot}, stored.column) = stored.entry;
+        }
+    }
+    if (!sane) {
+        return Error{{path.string(), 0, 0}, "no totals of this release", "they start at zero"};
+    }
+    totals_ = std::move(totals);
+    rule_names_ = std::move(rule_names);
+    rules_known_ = rules_known != 0;
+    instance_ = instance;
+    if (layout_id != options_.layout_id) {
+        return Error{
+            {path.string(), 0, 0},
+            "the totals of subscribers belong to another slots.state",
+            "they start at zero; those by reason and rule go on"};
+    }
+    ledger_ = std::move(ledger);
+    slots_known_ = slots_known != 0;
+    return std::monostate{};
+}
+
+}  // namespace portcullis

@@ -1,0 +1,80 @@
+// What all workers counted, by direction, verdict, reason and rule, since this product counts: totals that go on
+// through restarts of the dataplane. Rules are kept by name: their numbers change with the policy.
+// Bookkeeper's thread.
+#pragma once
+
+#include "control/counter_mapping.h"
+#include "control/state_file.h"
+#include "rules/counter_layout.h"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portcullis {
+
+struct RuleTotals {
+    std::array<FrameTotals, kDirectionCount> dropped;
+    std::array<FrameTotals, kDirectionCount> monitored;
+    std::array<std::uint64_t, kDirectionCount> smarthost_frames{};
+    std::array<std::uint64_t, kDirectionCount> exempt_frames{};
+    std::uint64_t dropped_flows = 0;
+    std::uint64_t monitored_flows = 0;
+};
+
+// The same as in WorkerCounters, summed over workers.
+struct FrameSums {
+    std::array<FrameTotals, kDirectionCount> received;
+    std::array<FrameTotals, kDirectionCount> transmitted;
+    std::array<FrameTotals, kDirectionCount> transmit_refused;
+    std::array<std::array<std::array<FrameTotals, kReasonCount>, kDirectionCount>, kVerdictCount>
+        judged;
+    std::uint64_t unattributed_frames = 0;
+    std::uint64_t active_table_overflow_frames = 0;
+};
+
+struct PortTotals {
+    std::uint64_t receive_missed_frames = 0;
+    std::uint64_t receive_errors = 0;
+    std::uint64_t transmit_errors = 0;
+};
+
+class WorkerTotals {
+public:
+    // Adds what was counted since the last look. `rules` names them by RuleIndex, as of the running policy.
+    // Returns whether anything has changed.
+    bool fold(const CounterMapping& counters, const std::vector<std::string>& rules);
+
+    // The next counters to be folded are those of a new dataplane: they began at zero.
+    void begin_instance();
+
+    // What `counters` hold for rules counts for none: it is not known what rules they were.
+    void skip_rules(const CounterMapping& counters);
+
+    [[nodiscard]] const FrameSums& frames() const noexcept { return frames_; }
+
+    [[nodiscard]] const std::map<std::string, RuleTotals, std::less<>>& rules() const noexcept {
+        return rules_;
+    }
+
+    [[nodiscard]] const std::map<std::string, PortTotals, std::less<>>& ports() const noexcept {
+        return ports_;
+    }
+
+    void save(StateWriter& writer) const;
+    [[nodiscard]] bool load(StateReader& reader);
+
+private:
+    FrameSums frames_;
+    std::map<std::string, RuleTotals, std::less<>> rules_;
+    std::map<std::string, PortTotals, std::less<>> ports_;
+    // The dataplane's counters when they were last added.
+    FrameSums counted_frames_;
+    std::array<RuleTotals, kRulesMax> counted_rules_;
+    std::map<std::string, PortTotals, std::less<>> counted_ports_;
+};
+
+}  // namespace portcullis
