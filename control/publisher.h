@@ -1,0 +1,136 @@
+// The thread that holds the connection to the dataplane: compiles policies, publishes their images, and when the
+// dataplane has restarted publishes again by itself. A policy that is refused changes nothing.
+#pragma once
+
+#include "control/bookkeeper.h"
+#include "control/dataplane_client.h"
+#include "control/file_descriptor.h"
+#include "control/layout_store.h"
+#include "control/running_policy.h"
+#include "rules/policy_compiler.h"
+#include "rules/result.h"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace portcullis {
+
+struct PublisherOptions {
+    std::filesystem::path socket;
+    std::chrono::milliseconds connect_timeout{1'000};
+    std::chrono::milliseconds publish_timeout{30'000};
+    std::chrono::milliseconds retry_max{100};  // between attempts to connect
+};
+
+enum class ApplyState : std::uint8_t {
+    effective,  // by every worker
+    unchanged,  // its image was already in force
+    waiting     // for a dataplane: it will be published as soon as there is one
+};
+
+struct ApplyOutcome {
+    ApplyState state = ApplyState::waiting;
+    Generation generation;
+};
+
+// Why policies were not applied; labels of a metric.
+inline constexpr const char* kFailureInvalid = "invalid";
+inline constexpr const char* kFailureUnanswered = "unanswered";
+
+struct PublisherStatus {
+    bool connected = false;
+    std::uint64_t instance = 0;       // of the dataplane connected to last
+    std::string problem;              // why the last thing failed; empty when all is well
+    std::vector<std::string> errors;  // of the policy that was refused last, empty when taken since
+    bool waiting = false;             // a policy waits for a dataplane
+    std::map<std::string, std::uint64_t> failures;  // by reason
+};
+
+class Publisher {
+public:
+    Publisher(PublisherOptions options, LayoutStore layout, Bookkeeper& books);
+    Publisher(const Publisher&) = delete;
+    Publisher& operator=(const Publisher&) = delete;
+    Publisher(Publisher&&) = delete;
+    Publisher& operator=(Publisher&&) = delete;
+    ~Publisher();
+
+    // Compiles and publishes `policy`, waits for the outcome. On errors the former policy stays in force.
+    // Any thread.
+    [[nodiscard]] Result<ApplyOutcome> apply(std::shared_ptr<const Policy> policy);
+
+    // Counts a policy that could not even be read. Any thread.
+    void note_invalid(const Errors& errors);
+
+    // Any thread.
+    [[nodiscard]] PublisherStatus status() const;
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    // A policy and its image.
+    struct Compiled {
+        RunningPolicy policy;
+        std::shared_ptr<const ImageBytes> image;
+        SlotLayout layout;
+        std::optional<UnixSeconds> expires;  // when the first of its exemptions does
+
+        [[nodiscard]] bool same_image_as(const Compiled& other) const noexcept {
+            return policy.image_checksum == other.policy.image_checksum;
+        }
+    };
+
+    struct Job {
+        std::shared_ptr<const Policy> policy;
+        std::promise<Result<ApplyOutcome>> outcome;
+    };
+
+    void run();
+    void wait();
+    void run_jobs();
+    void connect_if_due();
+    void connected();
+    void lost();
+    void expire_if_due();
+    [[nodiscard]] Result<Compiled>
+    compile_policy(std::shared_ptr<const Policy> policy, const RunningPolicy* like) const;
+    [[nodiscard]] Result<ApplyOutcome> apply_here(Compiled candidate);
+    void keep_layout(SlotLayout layout);
+    [[nodiscard]] Result<PublishAnswer> publish(const Compiled& candidate);
+    void take_effect(Compiled& policy, Generation generation);
+    void announce_warnings(const Compiled& policy);
+    [[nodiscard]] Error refused(const PublishAnswer& answer);
+    void fail(const std::string& reason, const std::string& problem);
+    void set_problem(const std::string& problem);
+    void count_failure(const std::string& reason);
+
+    const PublisherOptions options_;
+    Bookkeeper& books_;
+    FileDescriptor wake_;  // an eventfd
+
+    // The publisher's own.
+    LayoutStore layout_;
+    std::optional<DataplaneClient> client_;
+    std::optional<Compiled> desired_;  // what is in force, or waits for a dataplane
+    bool in_force_ = false;            // whether the connected dataplane runs desired_
+    Generation last_generation_;
+    Clock::time_point next_attempt_;
+    std::chrono::milliseconds retry_{0};
+
+    mutable std::mutex mutex_;
+    std::vector<Job> jobs_;   // guarded by mutex_
+    PublisherStatus status_;  // guarded by mutex_
+    bool stop_ = false;       // guarded by mutex_
+    std::thread thread_;
+};
+
+}  // namespace portcullis
