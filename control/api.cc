@@ -1,0 +1,218 @@
+#include "control/api.h"
+
+#include "control/api_json.h"
+#include "control/conservation.h"
+#include "control/health.h"
+#include "control/subscriber_ranking.h"
+#include "control/subscriber_series.h"
+
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace portcullis {
+
+namespace {
+
+constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::uint64_t kTopMax = 10'000;
+constexpr std::uint64_t kTopDefault = 20;
+constexpr std::uint64_t kShardsMax = 1'024;
+
+// A number in decimal, no more than `most`.
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t most) {
+    std::uint64_t out = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (failure != std::errc{} || end != text.data() + text.size() || out > most) {
+        return std::nullopt;
+    }
+    return out;
+}
+
+// The argument `name`, `otherwise` when it is absent, nothing when it is no such number.
+std::optional<std::uint64_t> number_argument(
+    const HttpRequest& request,
+    const char* name,
+    std::uint64_t otherwise,
+    std::uint64_t most
+) {
+    const auto found = request.arguments.find(name);
+    return found == request.arguments.end() ? otherwise : parse_number(found->second, most);
+}
+
+HttpReply json_reply(const nlohmann::ordered_json& body, unsigned status = 200) {
+    HttpReply out;
+    out.status = status;
+    out.body = body.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    return out;
+}
+
+}  // namespace
+
+Api::Api(
+    ApiOptions options,
+    const Bookkeeper& books,
+    const Publisher& publisher,
+    const PolicySource& source
+)
+    : options_(std::move(options))
+    , books_(books)
+    , publisher_(publisher)
+    , source_(source)
+    , start_(std::chrono::steady_clock::now())
+    , metrics_(books, publisher, series_left_out_) {}
+
+HttpReply Api::answer(const HttpRequest& request) {
+    const std::string& path = request.path;
+    if (path == "/metrics") {
+        HttpReply out;
+        out.content_type = kMetricsType;
+        out.body = metrics_.text();
+        return out;
+    }
+    if (path == "/metrics/subscribers") {
+        return subscriber_metrics(request);
+    }
+    if (path == "/healthz") {
+        return health();
+    }
+    if (path == "/api/v1/status") {
+        return json_reply(status());
+    }
+    if (path == "/api/v1/counters") {
+        return json_reply(counters());
+    }
+    if (path == "/api/v1/policy") {
+        return json_reply(policy());
+    }
+    if (path == "/api/v1/subscribers") {
+        return subscribers(request);
+    }
+    return http_error(
+        404,
+        "there is nothing at " + path,
+        "see /metrics, /metrics/subscribers, /healthz, /api/v1/status, /api/v1/counters, "
+        "/api/v1/policy, /api/v1/subscribers"
+    );
+}
+
+HttpReply Api::health() const {
+    const std::vector<std::string> problems =
+        health_problems(*books_.summary(), publisher_.status());
+    const Json body = {
+        {"live", true},
+        {"ready", problems.empty()},
+        {"problems", problems},
+    };
+    return json_reply(body, problems.empty() ? 200 : 503);
+}
+
+HttpReply Api::subscriber_metrics(const HttpRequest& request) {
+    const auto count = number_argument(request, "shards", 1, kShardsMax);
+    const auto index = number_argument(request, "shard", 0, kShardsMax);
+    if (!count || !index || *index >= *count) {
+        return http_error(
+            400,
+            "shard and shards do not fit together",
+            "shards is at most " + std::to_string(kShardsMax) + ", shard counts from 0 below it"
+        );
+    }
+    const Shard shard{static_cast<std::uint32_t>(*index), static_cast<std::uint32_t>(*count)};
+    std::shared_ptr<const RunningPolicy> policy = books_.summary()->policy;
+    if (!policy) {
+        RunningPolicy none;
+        none.names = std::make_shared<const SubscriberNames>();
+        policy = std::make_shared<const RunningPolicy>(std::move(none));
+    }
+    HttpReply out;
+    out.content_type = kMetricsType;
+    out.stream = std::make_unique<SubscriberSeries>(
+        books_, std::move(policy), shard, options_.series_max, series_left_out_
+    );
+    return out;
+}
+
+HttpReply Api::subscribers(const HttpRequest& request) const {
+    const auto top = number_argument(request, "top", kTopDefault, kTopMax);
+    const auto sort = request.arguments.find("sort");
+    const auto order =
+        parse_order(sort == request.arguments.end() ? std::string_view("frames") : sort->second);
+    if (!top || !order) {
+        return http_error(
+            400,
+            "top or sort is not understood",
+            "top is a number up to " + std::to_string(kTopMax) + "; sort is frames, bytes or flows"
+        );
+    }
+    const std::shared_ptr<const Summary> summary = books_.summary();
+    Json list = Json::array();
+    if (summary->policy) {
+        const auto ranked = rank_subscribers(books_, *summary->policy->names, *top, *order);
+        for (const SubscriberDrops& one : ranked) {
+            list.push_back(subscriber_json(one, *summary));
+        }
+    }
+    return json_reply(
+        {{"subscribers_with_drops", summary->subscribers_with_drops},
+         {"sort", label(*order)},
+         {"subscribers", std::move(list)}}
+    );
+}
+
+Api::Json Api::dataplane(const Summary& summary, const PublisherStatus& publisher) const {
+    Json out = {
+        {"connected", publisher.connected},
+        {"socket", options_.dataplane_socket.string()},
+        {"starts_seen", summary.dataplanes_seen}};
+    if (summary.counters) {
+        out.update(dataplane_json(*summary.counters, summary.workers));
+    }
+    return out;
+}
+
+Api::Json Api::status() const {
+    const std::shared_ptr<const Summary> summary = books_.summary();
+    const PublisherStatus publisher = publisher_.status();
+    const std::vector<std::string> problems = health_problems(*summary, publisher);
+    const auto uptime = std::chrono::steady_clock::now() - start_;
+    Json policy = {
+        {"file", source_.file().string()},
+        {"changed_since_read", source_.changed_since_read()},
+        {"waiting", publisher.waiting},
+        {"errors", publisher.errors}};
+    if (summary->policy) {
+        policy.update(generation_json(*summary->policy));
+    }
+    return {
+        {"version", PORTCULLIS_VERSION},
+        {"uptime_seconds", std::chrono::duration<double>(uptime).count()},
+        {"ready", problems.empty()},
+        {"problems", problems},
+        {"dataplane", dataplane(*summary, publisher)},
+        {"policy", std::move(policy)},
+        {"subscribers_with_drops", summary->subscribers_with_drops},
+        {"look_seconds", summary->look_seconds},
+        {"save_failures", summary->save_failures}};
+}
+
+Api::Json Api::counters() const {
+    const std::shared_ptr<const Summary> summary = books_.summary();
+    Json out = counters_json(*summary);
+    out["conservation_error_frames"] =
+        summary->dataplane_up ? conservation_error_frames(*summary->counters) : 0;
+    return out;
+}
+
+Api::Json Api::policy() const {
+    const std::shared_ptr<const Summary> summary = books_.summary();
+    Json out = {{"file", source_.file().string()}};
+    if (summary->policy) {
+        out.update(generation_json(*summary->policy));
+        out.update(policy_json(*summary->policy));
+    }
+    return out;
+}
+
+}  // namespace portcullis

@@ -1,0 +1,50 @@
+#include "control/conservation.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace portcullis {
+
+namespace {
+
+// A worker at full load is between two bursts often enough to be met there in this many looks.
+constexpr unsigned kLooksMax = 200;
+
+std::uint64_t accounted(const WorkerCounters& worker, unsigned side) {
+    // Each acquire keeps what is read later behind it.
+    constexpr std::memory_order kAcquire = std::memory_order_acquire;
+    std::uint64_t out = worker.transmitted[side].frames.read(kAcquire)
+                        + worker.transmit_refused[side].frames.read(kAcquire);
+    for (const FrameCounter& dropped : worker.judged[index_of(Verdict::drop)][side]) {
+        out += dropped.frames.read(kAcquire);
+    }
+    return out;
+}
+
+// Received less accounted, where the worker is counting meanwhile. What is accounted is read first, so that
+// frames in flight and frames counted in between both make the difference greater: the least of many looks is
+// the true one, as soon as one of them met the worker between two bursts.
+std::int64_t least_difference(const WorkerCounters& worker, unsigned side) {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (unsigned look = 0; look < kLooksMax && least > 0; ++look) {
+        const std::uint64_t left = accounted(worker, side);
+        const std::uint64_t received = worker.received[side].frames.read();
+        least = std::min(least, static_cast<std::int64_t>(received - left));
+    }
+    return least;
+}
+
+}  // namespace
+
+std::uint64_t conservation_error_frames(const CounterMapping& counters) {
+    std::uint64_t out = 0;
+    for (const WorkerCounters& worker : counters.workers()) {
+        for (unsigned side = 0; side < kDirectionCount; ++side) {
+            const std::int64_t difference = least_difference(worker, side);
+            out += static_cast<std::uint64_t>(difference < 0 ? -difference : difference);
+        }
+    }
+    return out;
+}
+
+}  // namespace portcullis
