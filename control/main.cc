@@ -1,0 +1,220 @@
+// portcullis-control: puts the parts together and waits for signals.
+#include "control/api.h"
+#include "control/bookkeeper.h"
+#include "control/exit_status.h"
+#include "control/http_server.h"
+#include "control/layout_store.h"
+#include "control/listening_socket.h"
+#include "control/options.h"
+#include "control/policy_source.h"
+#include "control/publisher.h"
+#include "control/state_folder.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+
+namespace portcullis {
+
+namespace {
+
+void start_log(const std::string& level) {
+    auto log = spdlog::stderr_logger_mt("portcullis-control");
+    log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l: %v");
+    log->set_level(spdlog::level::from_str(level));
+    log->flush_on(spdlog::level::debug);
+    spdlog::set_default_logger(std::move(log));
+}
+
+// Signals are taken by this thread alone, when it asks: block them before any other thread starts.
+sigset_t block_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+        sigaddset(&set, number);
+    }
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+// The next signal of `set`, or 0 after a second.
+int next_signal(const sigset_t& set) {
+    const timespec second{1, 0};
+    const int number = ::sigtimedwait(&set, nullptr, &second);
+    return number > 0 ? number : 0;
+}
+
+int could_not_run(const Errors& errors) {
+    std::cerr << to_string(errors);
+    return kExitCouldNotRun;
+}
+
+void log_outcome(const Result<ApplyOutcome>& outcome) {
+    if (!outcome) {
+        for (const Error& error : outcome.errors()) {
+            spdlog::error("{}", to_string(error));
+        }
+        return;
+    }
+    switch (outcome.value().state) {
+    case ApplyState::effective: break;  // the publisher has said so
+    case ApplyState::unchanged:
+        spdlog::info(
+            "the policy says what generation {} says already", outcome.value().generation.value
+        );
+        break;
+    case ApplyState::waiting: spdlog::warn("the policy waits for a dataplane"); break;
+    }
+}
+
+void reload(PolicySource& source, Publisher& publisher) {
+    ::sd_notify(0, "RELOADING=1");
+    spdlog::info("reading {} again", source.file().string());
+    auto policy = source.read();
+    if (policy) {
+        log_outcome(publisher.apply(std::move(policy).value()));
+    } else {
+        for (const Error& error : policy.errors()) {
+            spdlog::error("{}", to_string(error));
+        }
+        spdlog::error(
+            "{}: {} errors; the policy in force stays",
+            source.file().string(),
+            policy.errors().size()
+        );
+        publisher.note_invalid(policy.errors());
+    }
+    ::sd_notify(0, "READY=1");
+}
+
+// The servers for TCP and for the Unix socket.
+struct Servers {
+    std::unique_ptr<HttpServer> tcp;
+    std::unique_ptr<HttpServer> local;
+};
+
+Result<Servers> serve(const Options& options, Api& api) {
+    const HttpHandler handler = [&api](const HttpRequest& request) {
+        return api.answer(request);
+    };
+    Servers out;
+    auto local = listen_unix(options.api_socket);
+    if (!local) {
+        return local.errors();
+    }
+    auto tcp = listen_tcp(options.listen);
+    if (!tcp) {
+        return tcp.errors();
+    }
+    const std::uint16_t port = port_of(tcp.value());
+    auto local_server = HttpServer::serve(std::move(local).value(), handler, {});
+    auto tcp_server = HttpServer::serve(std::move(tcp).value(), handler, {});
+    if (!local_server || !tcp_server) {
+        return local_server ? tcp_server.errors() : local_server.errors();
+    }
+    spdlog::info("serving http://{}:{}/metrics", options.listen.host, port);
+    if (!options.listen.is_loopback()) {
+        spdlog::warn(
+            "{} can be reached from other machines, without encryption or login: guard it",
+            options.listen.host
+        );
+    }
+    out.local = std::move(local_server).value();
+    out.tcp = std::move(tcp_server).value();
+    return out;
+}
+
+void wait_for_end(
+    const sigset_t& signals,
+    Servers& servers,
+    PolicySource& source,
+    Publisher& publisher
+) {
+    for (;;) {
+        const int number = next_signal(signals);
+        if (number == SIGINT || number == SIGTERM) {
+            spdlog::info("ending; the dataplane goes on with the policy it has");
+            ::sd_notify(0, "STOPPING=1");
+            return;
+        }
+        if (number == SIGHUP) {
+            reload(source, publisher);
+        }
+        servers.tcp->end_overdue();
+        servers.local->end_overdue();
+        ::sd_notify(0, "WATCHDOG=1");
+    }
+}
+
+int run(const Options& options) {
+    const sigset_t signals = block_signals();
+    start_log(options.log_level);
+    PolicySource source(options.policy);
+    auto policy = source.read();
+    if (!policy) {
+        std::cerr << to_string(policy.errors());
+        return kExitPolicyInvalid;
+    }
+    std::optional<FileDescriptor> state_lock;
+    if (!options.state.empty()) {
+        auto claimed = claim_state_folder(options.state);
+        if (!claimed) {
+            return could_not_run(claimed.errors());
+        }
+        state_lock = std::move(claimed).value();
+    }
+    Errors problems;
+    LayoutStore layout(options.state, problems);
+    Errors more;
+    BookkeeperOptions book_options;
+    book_options.state_folder = options.state;
+    book_options.layout_id = layout.id();
+    book_options.top = options.top;
+    Bookkeeper books(book_options, more);
+    problems.insert(problems.end(), more.begin(), more.end());
+    for (const Error& problem : problems) {
+        spdlog::warn("{}", to_string(problem));
+    }
+    PublisherOptions publisher_options;
+    publisher_options.socket = options.dataplane_socket;
+    Publisher publisher(publisher_options, std::move(layout), books);
+    Api api({options.dataplane_socket, options.series_max}, books, publisher, source);
+    auto servers = serve(options, api);
+    if (!servers) {
+        return could_not_run(servers.errors());
+    }
+    log_outcome(publisher.apply(std::move(policy).value()));
+    ::sd_notify(0, "READY=1");
+    wait_for_end(signals, servers.value(), source, publisher);
+    servers.value() = {};
+    std::error_code ignored;
+    std::filesystem::remove(options.api_socket, ignored);
+    return kExitDone;
+}
+
+}  // namespace
+
+}  // namespace portcullis
+
+int main(int argc, char** argv) {
+    try {
+        const auto options = portcullis::parse_options(argc, argv);
+        if (const auto* const early = std::get_if<portcullis::EarlyExit>(&options)) {
+            return early->status;
+        }
+        return portcullis::run(std::get<portcullis::Options>(options));
+    } catch (const std::exception& error) {
+        std::cerr << "portcullis-control: " << error.what() << '\n';
+        return portcullis::kExitCouldNotRun;
+    }
+}
