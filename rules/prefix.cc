@@ -40,7 +40,7 @@ bool Prefix::contains(const Prefix& other) const noexcept {
 std::optional<Address> parse_address(std::string_view text) {
     // inet_pton wants a terminated string; the longest text form of an IPv6 address has 45 characters.
     std::array<char, 46> buffer{};
-    if (text.size() >= buffer.size()) {
+    if (text.size() >= buffer.size() || text.find('\0') != std::string_view::npos) {
         return std::nullopt;
     }
     std::memcpy(buffer.data(), text.data(), text.size());
@@ -67,6 +67,9 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
         return Prefix{*address, static_cast<std::uint8_t>(bits)};
     }
     const std::string_view digits = text.substr(slash + 1);
+    if (digits.size() > 1 && digits.front() == '0') {
+        return std::nullopt;  // no octal here either
+    }
     unsigned length = 0;
     const auto [end, failure] =
         std::from_chars(digits.data(), digits.data() + digits.size(), length);
