@@ -18,11 +18,15 @@ void ErrorList::add_in_list(
     std::string message,
     std::string cure
 ) {
-    if (full()) {
-        ++left_out_;
+    if (!admits_next()) {
         return;
     }
     entries_.push_back({named_at, {std::move(where), std::move(message), std::move(cure)}});
+}
+
+bool ErrorList::admits_next() noexcept {
+    left_out_ += full() ? 1U : 0U;
+    return !full();
 }
 
 Errors ErrorList::take_sorted() {

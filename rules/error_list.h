@@ -36,8 +36,8 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
 
-    // When true, an error's text is no longer worth making.
-    [[nodiscard]] bool full() const noexcept { return entries_.size() >= kErrorsMax; }
+    // Whether the next error is kept. If not, it is counted by this call, and its text not worth making.
+    [[nodiscard]] bool admits_next() noexcept;
 
     [[nodiscard]] SourceLocation locate(SourcePosition at) const {
         return {file_, at.line, at.column};
@@ -46,6 +46,8 @@ public:
     [[nodiscard]] Errors take_sorted();
 
 private:
+    [[nodiscard]] bool full() const noexcept { return entries_.size() >= kErrorsMax; }
+
     struct Entry {
         SourcePosition sorts_at;
         Error error;

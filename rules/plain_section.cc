@@ -62,19 +62,24 @@ private:
         return found;
     }
 
-    void skip_blanks() noexcept {
-        while (peek() == ' ' || peek() == '\t') {
-            ++at_;
+    template <typename Predicate>
+    void skip_while(Predicate wanted) noexcept {
+        std::size_t at = at_;
+        while (at < text_.size() && wanted(text_[at])) {
+            ++at;
         }
+        at_ = at;
+    }
+
+    void skip_blanks() noexcept {
+        skip_while([](char c) { return c == ' ' || c == '\t'; });
     }
 
     // Blanks, a comment, and the line's end or the text's.
     [[nodiscard]] bool take_line_end() noexcept {
         skip_blanks();
         if (peek() == '#') {
-            while (is_printable_ascii(peek()) || peek() == '\t') {
-                ++at_;
-            }
+            skip_while([](char c) { return is_printable_ascii(c) || c == '\t'; });
         }
         if (at_ != text_.size()) {
             if (!take("\r\n") && !take("\n")) {
@@ -90,9 +95,7 @@ private:
         TextEntry entry;
         entry.at = position();
         const std::size_t begin = at_;
-        while (is_bare_key_character(peek())) {
-            ++at_;
-        }
+        skip_while(is_bare_key_character);
         entry.key = text_.substr(begin, at_ - begin);
         skip_blanks();
         if (entry.key.empty() || !take("=")) {
@@ -123,9 +126,7 @@ private:
         value.kind = TextKind::string;
         value.at = position();
         const std::size_t begin = ++at_;
-        while (is_printable_ascii(peek()) && peek() != '"' && peek() != '\\') {
-            ++at_;
-        }
+        skip_while([](char c) { return is_printable_ascii(c) && c != '"' && c != '\\'; });
         value.text = text_.substr(begin, at_ - begin);
         // An empty string followed by a quote would be a multi-line string.
         return take("\"") && peek() != '"';

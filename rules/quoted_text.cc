@@ -23,6 +23,17 @@ std::string escaped(char byte) {
     return {'\\', 'x', kDigits[value >> 4U], kDigits[value & 15U]};
 }
 
+// How long a sequence that begins with `first` says it is; 0 when none does.
+std::size_t announced_length(std::uint32_t first) noexcept {
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first < 0xC2 || first > 0xF4) {
+        return 0;
+    }
+    return first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
 // The code point of a well-formed sequence of `length` bytes.
 std::uint32_t code_point(std::string_view text, std::size_t length) noexcept {
     if (length == 1) {
@@ -78,14 +89,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::size_t utf8_sequence_length(std::string_view text) noexcept {
-    const std::uint32_t first = byte_at(text, 0);
-    if (text.empty() || first < 0x80) {
-        return text.empty() ? 0 : 1;
+    if (text.empty()) {
+        return 0;
     }
-    const std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
-                               : first >= 0xE0 && first <= 0xEF ? 3
-                               : first >= 0xF0 && first <= 0xF4 ? 4
-                                                                : 0;
+    const std::size_t length = announced_length(byte_at(text, 0));
     if (length == 0 || length > text.size()) {
         return 0;
     }
@@ -119,7 +126,7 @@ std::string printable(std::string_view text) {
     return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::size_t kept = text.size();
     if (kept > kQuotedBytesMax) {
         kept = kQuotedBytesMax;
@@ -132,6 +139,12 @@ std::string quoted(std::string_view text) {
 }
 
 bool has_control_characters(std::string_view text) noexcept {
+    const auto printable_ascii = [](char c) {
+        return c >= ' ' && c <= '~';
+    };
+    if (std::all_of(text.begin(), text.end(), printable_ascii)) {
+        return false;  // nearly always
+    }
     while (!text.empty()) {
         const std::size_t length = utf8_sequence_length(text);
         if (length == 0 || is_control(code_point(text, length))) {
@@ -147,7 +160,7 @@ std::string_view nearest(std::string_view text, std::span<const std::string_view
         return {};
     }
     std::string_view best;
-    std::size_t best_distance = std::min<std::size_t>(text.size() / 3 + 1, 3) + 1;
+    std::size_t best_distance = std::min<std::size_t>(text.size() / 4 + 1, 3) + 1;
     for (const std::string_view candidate : candidates) {
         if (candidate.empty() || candidate.size() > kNameBytesMax) {
             continue;
@@ -179,7 +192,7 @@ std::string suggestion(
 ) {
     const std::string_view meant = nearest(text, candidates);
     if (!meant.empty()) {
-        return "did you mean " + quoted(meant) + "?";
+        return "did you mean " + in_quotes(meant) + "?";
     }
     return std::string(kind) + ": " + joined(candidates);
 }

@@ -13,7 +13,7 @@ namespace portcullis {
 [[nodiscard]] std::size_t utf8_sequence_length(std::string_view text) noexcept;
 
 // 'text', with control characters and invalid bytes as \xNN and the end cut off when it is long.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 
 // The same without the quotes and the limit.
 [[nodiscard]] std::string printable(std::string_view text);

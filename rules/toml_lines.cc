@@ -69,9 +69,9 @@ void TomlLines::scan_plain(TomlLine& line) noexcept {
             scan_single_line_string(c);
         }
         return;
-    case '[': depth_ += line.is_header ? 0 : 1; break;
-    case ']': depth_ -= line.is_header || depth_ == 0 ? 0 : 1; break;
-    case '.': line.key_dots += is_before_fraction() ? 0 : 1; break;
+    case '[': depth_ += line.is_header ? 0U : 1U; break;
+    case ']': depth_ -= line.is_header || depth_ == 0 ? 0U : 1U; break;
+    case '.': line.key_dots += is_before_fraction() ? 0U : 1U; break;
     case ',':
     case '=': ++line.separators; break;
     default: break;

@@ -48,7 +48,7 @@ public:
                 {first_unusual_.number, 1},
                 "more than " + std::to_string(TomlOutline::kUnusualMax)
                     + " unknown tables or dotted keys, the first is "
-                    + quoted(trimmed(first_unusual_.text)),
+                    + in_quotes(trimmed(first_unusual_.text)),
                 "known tables: " + joined(tables_)
             );
             return false;
