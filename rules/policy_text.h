@@ -1,4 +1,16 @@
 // The policy file (TOML, version 1): text in, a Policy or all its errors out. Cold; any thread.
+//
+// What version 1 means where the file's words leave it open:
+//  - a date at `expires` is the last day that the exemption holds: it ends at 00:00 UTC of the next;
+//  - subscribers of an IPv6 pool are /56 unless it says otherwise, or the pool itself when that is longer;
+//  - [smarthosts] nat64_prefixes is ["64:ff9b::/96"] unless given, [] for none;
+//  - a [[rule]] takes the place of the built-in one of its name in the order of precedence, others go behind;
+//  - TCP 587 (and 465) must not be dropped at the far end, in either direction; at the near end they are a server
+//    of the subscriber's own, and may be;
+//  - prefixes of two subscribers share no address; those of one may nest.
+//
+// The way of a text: toml_outline (bounds, plain sections) -> toml_document (the library, and toml_recovery after
+// an error of syntax) -> policy_text_*.cc (one kind of table each, with table_reader) -> policy_check*.cc.
 #pragma once
 
 #include "rules/policy.h"

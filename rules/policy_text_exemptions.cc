@@ -1,0 +1,86 @@
+// [[exemption]]: subscribers that a rule does not hold for. There can be a million of these.
+
+#include "rules/policy_draft.h"
+#include "rules/utc_time.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+namespace portcullis {
+
+namespace {
+
+constexpr std::array<KeySpec, 5> kExemptionKeys = {{
+    {"subscriber", "subscriber = \"100.64.7.9\""},
+    {"rules", "rules = [\"smtp\"]"},
+    {"reason", "reason = \"own mail server\""},
+    {"reference", "reference = \"ticket 4711\""},
+    {"expires", "expires = 2027-06-30"},
+}};
+
+// A date is the last day that the exemption holds: it ends when the next one begins, in UTC. A date-time is
+// the instant itself, and must say which, so it needs an offset.
+std::optional<UnixSeconds> read_expiry(const TableReader& table, ErrorList& errors) {
+    const TextValue* const value = table.find("expires");
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+    if (value->kind == TextKind::offset_date_time) {
+        return value->number;
+    }
+    if (value->kind == TextKind::local_date_time) {
+        errors.add(
+            value->at,
+            "expires has a time without an offset",
+            "add the offset to UTC, as in 2027-06-30T12:00:00Z or 2027-06-30T14:00:00+02:00"
+        );
+        return std::nullopt;
+    }
+    if (!table.check("expires", *value, TextKind::date)) {
+        return std::nullopt;
+    }
+    return value->number + kSecondsPerDay;
+}
+
+void read_exemption(const TextValue& text, PolicyDraft& draft) {
+    const TableReader table(text, "[[exemption]]", kExemptionKeys, draft.errors);
+    Exemption out;
+    out.where = draft.errors.locate(text.at);
+    if (const TextValue* const reason = table.require("reason", TextKind::string)) {
+        out.reason = reason->text;
+    }
+    if (const TextValue* const reference = table.find("reference", TextKind::string)) {
+        out.reference = reference->text;
+    }
+    out.expires = read_expiry(table, draft.errors);
+    const TextValue* const rules = table.require("rules", TextKind::list);
+    if (rules != nullptr && rules->items.empty()) {
+        draft.errors.add(rules->at, "rules is empty", "for example " + table.example("rules"));
+    }
+    for (const NamedRule& named : read_rule_names(table, "rules", draft)) {
+        out.rules.push_back(named.rule);
+    }
+    const TextValue* const subscriber = table.require("subscriber", TextKind::string);
+    if (subscriber == nullptr) {
+        return;
+    }
+    if (const std::optional<Prefix> prefix = read_prefix(*subscriber, draft.errors)) {
+        out.subscriber = *prefix;
+        draft.policy.exemptions.push_back(std::move(out));
+        draft.exemption_subscriber_at.push_back(subscriber->at);
+    }
+}
+
+}  // namespace
+
+void read_exemptions(const TomlDocument& document, PolicyDraft& draft) {
+    const std::size_t count = document.count_items("exemption");
+    draft.policy.exemptions.reserve(count);
+    draft.exemption_subscriber_at.reserve(count);
+    for_each_table(document, "exemption", draft, [&draft](const TextValue& text) {
+        read_exemption(text, draft);
+    });
+}
+
+}  // namespace portcullis
