@@ -1,0 +1,184 @@
+#include "rules/policy_diff.h"
+
+#include "rules/policy_diff_entries.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace portcullis {
+
+namespace {
+
+using namespace policy_diff_entries;  // NOLINT(google-build-using-namespace)
+
+using Changes = std::vector<PolicyChange>;
+
+// Walks two sorted lists. Equal keys are compared pair by pair, what is left over was added or removed.
+template <typename Entry>
+void compare(EntryKind kind, std::vector<Entry> before, std::vector<Entry> after, Changes& out) {
+    const auto by_key = [](const Entry& a, const Entry& b) {
+        return a.key() < b.key();
+    };
+    std::stable_sort(before.begin(), before.end(), by_key);
+    std::stable_sort(after.begin(), after.end(), by_key);
+    auto old_one = before.begin();
+    auto new_one = after.begin();
+    while (old_one != before.end() || new_one != after.end()) {
+        if (new_one == after.end() || (old_one != before.end() && by_key(*old_one, *new_one))) {
+            out.push_back({Change::removed, kind, old_one->name(), old_one->detail()});
+            ++old_one;
+        } else if (old_one == before.end() || by_key(*new_one, *old_one)) {
+            out.push_back({Change::added, kind, new_one->name(), new_one->detail()});
+            ++new_one;
+        } else {
+            if (std::string difference = old_one->difference(*new_one); !difference.empty()) {
+                out.push_back({Change::changed, kind, new_one->name(), std::move(difference)});
+            }
+            ++old_one;
+            ++new_one;
+        }
+    }
+}
+
+std::vector<SmarthostEntry> smarthosts_of(const Policy& policy) {
+    std::vector<Prefix> unique = policy.smarthosts;
+    std::sort(unique.begin(), unique.end());
+    unique.erase(std::unique(unique.begin(), unique.end()), unique.end());
+    std::vector<SmarthostEntry> out;
+    out.reserve(unique.size());
+    for (const Prefix& prefix : unique) {
+        out.push_back({prefix});
+    }
+    return out;
+}
+
+std::vector<ExemptionEntry> exemptions_of(const Policy& policy) {
+    std::vector<ExemptionEntry> out;
+    out.reserve(policy.exemptions.size());
+    for (const Exemption& exemption : policy.exemptions) {
+        for (const RuleIndex rule : exemption.rules) {
+            out.push_back({&exemption, policy.rules[rule.value].name});
+        }
+    }
+    return out;
+}
+
+template <typename Entry, typename Item>
+std::vector<Entry> entries_of(const std::vector<Item>& items) {
+    std::vector<Entry> out;
+    out.reserve(items.size());
+    for (const Item& item : items) {
+        out.push_back({&item});
+    }
+    return out;
+}
+
+template <typename Entry, typename Item>
+std::vector<Entry> entries_of(const Policy& policy, const std::vector<Item>& items) {
+    std::vector<Entry> out;
+    out.reserve(items.size());
+    for (const Item& item : items) {
+        out.push_back({&policy, &item});
+    }
+    return out;
+}
+
+std::string tunnels_text(TunnelSet tunnels) {
+    Differences out;
+    for (unsigned i = 0; i < kTunnelCount; ++i) {
+        if ((tunnels & tunnel_bit(static_cast<Tunnel>(i))) != 0) {
+            out.note(std::string(kTunnelLabels[i]));
+        }
+    }
+    std::string text = out.take();
+    return text.empty() ? "none" : text;
+}
+
+std::string nat64_text(std::vector<Prefix> prefixes) {
+    std::sort(prefixes.begin(), prefixes.end());
+    Differences out;
+    for (const Prefix& prefix : prefixes) {
+        out.note(to_string(prefix));
+    }
+    std::string text = out.take();
+    return text.empty() ? "none" : text;
+}
+
+// The rules that both policies have, in this one's order: the first that matches a port is the one counted.
+std::string shared_rules_text(const Policy& policy, const Policy& other) {
+    Differences out;
+    for (const Rule& rule : policy.rules) {
+        if (other.find_rule(rule.name)) {
+            out.note(rule.name);
+        }
+    }
+    return out.take();
+}
+
+void compare_settings(const Policy& before, const Policy& after, Changes& out) {
+    const auto add =
+        [&out](const std::string& name, const std::string& old_text, const std::string& new_text) {
+            if (old_text != new_text) {
+                out.push_back(
+                    {Change::changed, EntryKind::setting, name, old_text + " -> " + new_text}
+                );
+            }
+        };
+    add("rule order", shared_rules_text(before, after), shared_rules_text(after, before));
+    add("unattributed class",
+        class_name(before, before.unattributed_class),
+        class_name(after, after.unattributed_class));
+    add("drop_spoofed", text_of(before.drop_spoofed), text_of(after.drop_spoofed));
+    add("nat64_prefixes", nat64_text(before.nat64_prefixes), nat64_text(after.nat64_prefixes));
+    add("tunnels", tunnels_text(before.tunnels), tunnels_text(after.tunnels));
+    for (unsigned i = 0; i < kFaultCount; ++i) {
+        const auto fault = static_cast<Reason>(index_of(kFirstFault) + i);
+        add("unclassifiable " + std::string(label(fault)),
+            label(before.unclassifiable[i]),
+            label(after.unclassifiable[i]));
+    }
+}
+
+}  // namespace
+
+std::vector<PolicyChange> diff(const Policy& before, const Policy& after) {
+    Changes out;
+    compare(
+        EntryKind::pool,
+        entries_of<PoolEntry>(before, before.pools),
+        entries_of<PoolEntry>(after, after.pools),
+        out
+    );
+    compare(
+        EntryKind::service_class,
+        entries_of<ClassEntry>(before, before.classes),
+        entries_of<ClassEntry>(after, after.classes),
+        out
+    );
+    compare(
+        EntryKind::rule,
+        entries_of<RuleEntry>(before.rules),
+        entries_of<RuleEntry>(after.rules),
+        out
+    );
+    compare(EntryKind::smarthost, smarthosts_of(before), smarthosts_of(after), out);
+    compare(EntryKind::exemption, exemptions_of(before), exemptions_of(after), out);
+    compare(
+        EntryKind::subscriber,
+        entries_of<SubscriberEntry>(before.subscribers),
+        entries_of<SubscriberEntry>(after.subscribers),
+        out
+    );
+    compare_settings(before, after, out);
+    return out;
+}
+
+std::string to_string(const PolicyChange& change) {
+    const char* const sign = change.change == Change::added     ? "+ "
+                             : change.change == Change::removed ? "- "
+                                                                : "~ ";
+    std::string out = sign + std::string(label(change.kind)) + " " + change.name;
+    return change.detail.empty() ? out : out + ": " + change.detail;
+}
+
+}  // namespace portcullis
