@@ -109,18 +109,29 @@ void compile_ports(const Policy& policy, Tables& tables) {
     }
 }
 
-PoolEntry pool_entry(const Pool& pool, const Region& region, const SlotLayout& layout) {
+// The ranges of a layout by their regions: a policy has tens of thousands of pools.
+std::map<Region, SlotRange> by_region(const SlotLayout& layout) {
+    std::map<Region, SlotRange> out;
+    for (const SlotRange& range : layout.ranges()) {
+        out.emplace(range.region, range);
+    }
+    return out;
+}
+
+PoolEntry
+pool_entry(const Pool& pool, const Region& region, const std::map<Region, SlotRange>& ranges) {
     PoolEntry entry;
     entry.service_class = pool.service_class;
     entry.subscriber_prefix_length = pool.subscriber_prefix_length;
-    const SlotRange* range = region.is_dense() ? layout.find(region) : nullptr;
-    if (range == nullptr) {
+    const auto found = ranges.find(region);
+    if (!region.is_dense() || found == ranges.end()) {
         entry.sparse = 1;
         return entry;
     }
+    const SlotRange& range = found->second;
     const unsigned length = region.subscriber_prefix_length;
-    entry.slot_base = range->first_slot;
-    entry.number_mask = range->slot_count - 1;
+    entry.slot_base = range.first_slot;
+    entry.number_mask = range.slot_count - 1;
     entry.in_low_word = length > 64 ? 1 : 0;
     entry.shift = static_cast<std::uint8_t>(
         length > 64  ? 128 - length
@@ -137,13 +148,14 @@ void compile_pools(const Policy& policy, const SlotLayout& layout, Tables& table
     tables.pools.push_back(unattributed);
 
     const std::vector<Region> regions = regions_of(policy);
+    const std::map<Region, SlotRange> ranges = by_region(layout);
     std::vector<TriePrefix> prefixes4;
     std::vector<TriePrefix> prefixes6;
     for (std::size_t i = 0; i < policy.pools.size(); ++i) {
         const Pool& pool = policy.pools[i];
         auto& prefixes = pool.prefix.address.family == Family::ipv4 ? prefixes4 : prefixes6;
         prefixes.push_back({pool.prefix, static_cast<std::uint32_t>(tables.pools.size())});
-        tables.pools.push_back(pool_entry(pool, regions[i], layout));
+        tables.pools.push_back(pool_entry(pool, regions[i], ranges));
         tables.header.sparse_pools |= tables.pools.back().sparse;
     }
     tables.trie4 = build_pool_trie(std::move(prefixes4), false);
