@@ -9,11 +9,13 @@ namespace portcullis {
 
 namespace {
 
-// A place in a frame. `end` is where the enclosing protocol says that its bytes end, never past the frame.
+// A place in a frame. `end` is where the enclosing protocol says that its bytes end, never past the frame;
+// `limit` is where headers must end.
 struct Cursor {
     const std::uint8_t* data;
     std::uint32_t at;
     std::uint32_t end;
+    std::uint32_t limit;
 
     [[nodiscard]] const std::uint8_t* here() const noexcept { return data + at; }
 
@@ -21,8 +23,12 @@ struct Cursor {
 
     // Whether `count` bytes can be read here.
     [[nodiscard]] bool has(std::uint32_t count) const noexcept {
-        return at + count <= end && at + count <= kHeaderBytesMax;
+        return at + count <= end && at + count <= limit;
     }
+
+    // What is fragmented starts here, in a first fragment: what lies above the floor is not read, for a later
+    // fragment can rewrite it where receivers put overlaps together.
+    void begin_fragmented_part() noexcept { limit = std::min(limit, at + kFragmentFloorBytes); }
 
     // Why has(count) was false: over the budget of header bytes, or else `cut`.
     [[nodiscard]] Reason lack(std::uint32_t count, Reason cut) const noexcept {
@@ -107,6 +113,7 @@ void enter_tunnel(Tunnel tunnel, std::uint32_t offset, TunnelSet tunnels, Key& k
 void parse_upper_layer(Cursor cursor, std::uint8_t protocol, TunnelSet tunnels, Key& key) noexcept {
     key.protocol = protocol;
     key.plain_reason = Reason::no_rule;
+    key.header_limit = static_cast<std::uint16_t>(cursor.limit);
     const bool ipv4 = key.family == Family::ipv4;
     switch (protocol) {
     case wire::kTcp: parse_ports(cursor, protocol, key); break;
@@ -176,6 +183,30 @@ bool skip_authentication(Cursor& cursor, std::uint8_t& protocol, Key& key) noexc
     return true;
 }
 
+// Whether a fragment at `offset_bytes` of an IPv4 datagram could rewrite what its first fragment showed: of TCP the
+// flags (RFC 1858 section 4), of what has further headers inside, those. UDP's ports lie below any offset.
+bool rewrites_headers(
+    std::uint32_t offset_bytes,
+    std::uint8_t protocol,
+    TunnelSet tunnels
+) noexcept {
+    constexpr TunnelSet kOverUdp = tunnel_bit(Tunnel::teredo) | tunnel_bit(Tunnel::vxlan);
+    const auto opened = [tunnels](TunnelSet some) {
+        return (tunnels & some) != 0;
+    };
+    switch (protocol) {
+    case wire::kTcp: return offset_bytes == 8;
+    case wire::kAuthentication: return offset_bytes < kFragmentFloorBytes;
+    case wire::kIpv4InIp:
+        return offset_bytes < kFragmentFloorBytes && opened(tunnel_bit(Tunnel::ipip));
+    case wire::kIpv6InIp:
+        return offset_bytes < kFragmentFloorBytes && opened(tunnel_bit(Tunnel::six_in_four));
+    case wire::kGre: return offset_bytes < kFragmentFloorBytes && opened(tunnel_bit(Tunnel::gre));
+    case wire::kUdp: return offset_bytes < kFragmentFloorBytes && opened(kOverUdp);
+    default: return false;
+    }
+}
+
 void parse_ipv4(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     if (!cursor.has(wire::kIpv4Bytes)) {
         key.faults.add(cursor.lack(wire::kIpv4Bytes, Reason::malformed_ip));
@@ -210,17 +241,20 @@ void parse_ipv4(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     std::uint8_t protocol = header[9];
     key.protocol = protocol;
     const std::uint16_t fragment = load_be16(header + 6);
-    const std::uint16_t offset = fragment & wire::kIpv4FragmentOffset;
-    if (offset != 0) {
+    const std::uint32_t offset_bytes = (fragment & wire::kIpv4FragmentOffset) * 8U;
+    if (offset_bytes != 0) {
         key.fragment = Fragment::later;
         key.plain_reason = Reason::non_first_fragment;
-        if (offset == 1 && protocol == wire::kTcp) {
+        if (rewrites_headers(offset_bytes, protocol, tunnels)) {
             key.faults.add(Reason::overlapping_fragment);
         }
         return;
     }
-    key.fragment = (fragment & wire::kIpv4MoreFragments) != 0 ? Fragment::first : Fragment::whole;
     cursor.at += header_bytes;
+    if ((fragment & wire::kIpv4MoreFragments) != 0) {
+        key.fragment = Fragment::first;
+        cursor.begin_fragmented_part();
+    }
     // Bounded by the budget of extension headers.
     while (protocol == wire::kAuthentication) {
         if (!skip_authentication(cursor, protocol, key)) {
@@ -261,7 +295,7 @@ bool parse_ipv6_fragment(const std::uint8_t* header, Key& key) noexcept {
     if (offset_bytes != 0) {
         key.fragment = Fragment::later;
         key.plain_reason = Reason::non_first_fragment;
-        if (offset_bytes < kIpv6FragmentFloorBytes) {
+        if (offset_bytes < kFragmentFloorBytes) {
             key.faults.add(Reason::overlapping_fragment);
         }
         return false;
@@ -329,6 +363,9 @@ void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
             return;
         }
         cursor.at += extension_header_bytes(next, extension);
+        if (next == wire::kFragment && key.fragment == Fragment::first) {
+            cursor.begin_fragmented_part();
+        }
         next = extension[0];
     }
     parse_upper_layer(cursor, next, tunnels, key);
@@ -491,7 +528,8 @@ Payload parse_gre(Cursor& cursor, Key& key) noexcept {
         more = load_be16(cursor.here()) != 0 || entry_bytes != 4;
         cursor.at += entry_bytes;
     }
-    return payload_of_ether_type(ether_type);
+    return ether_type == wire::kEtherTypeBridged ? parse_ethernet(cursor, key)
+                                                 : payload_of_ether_type(ether_type);
 }
 
 // RFC 4380 section 5.1.1: an authentication and an origin indication may stand before the IPv6 header.
@@ -549,7 +587,7 @@ Payload enter(Tunnel tunnel, Cursor& cursor, Key& key) noexcept {
 
 Key parse_frame(FrameBytes frame, TunnelSet tunnels) noexcept {
     Key key;
-    Cursor cursor{frame.data, 0, frame.length};
+    Cursor cursor{frame.data, 0, frame.length, kHeaderBytesMax};
     const Payload payload = parse_ethernet(cursor, key);
     (void)parse_payload(cursor, payload, tunnels, key);
     return key;
@@ -557,7 +595,7 @@ Key parse_frame(FrameBytes frame, TunnelSet tunnels) noexcept {
 
 bool parse_inner(FrameBytes frame, TunnelSet tunnels, Key& key) noexcept {
     const Key outer = key;
-    Cursor cursor{frame.data, outer.inner_offset, outer.payload_end};
+    Cursor cursor{frame.data, outer.inner_offset, outer.payload_end, outer.header_limit};
     key = Key{};
     key.vlan_tags = outer.vlan_tags;
     key.mpls_labels = outer.mpls_labels;

@@ -12,7 +12,7 @@ ReferenceReader::look(std::size_t at, std::size_t count, std::size_t end) const 
     if (at + count > end || at + count > frame_.size()) {
         return Presence::cut;
     }
-    return at + count > kHeaderBytesMax ? Presence::too_far : Presence::there;
+    return at + count > header_limit_ ? Presence::too_far : Presence::there;
 }
 
 unsigned ReferenceReader::u8(std::size_t at) const {

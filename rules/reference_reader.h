@@ -56,7 +56,7 @@ private:
     enum class Presence {
         there,
         cut,     // whatever encloses it ends first
-        too_far  // it is enclosed, but not in the first kHeaderBytesMax bytes of the frame
+        too_far  // it is enclosed, but beyond header_limit_
     };
 
     // Bytes. The u functions want a look() that said `there` before.
@@ -91,6 +91,8 @@ private:
     // move `at` to it.
     void read_ipv4(std::size_t at, std::size_t end);
     void read_options(ReferenceHeader& header, std::size_t at, std::size_t end) const;
+    [[nodiscard]] bool rewrites_headers(const ReferenceHeader& header, std::size_t offset) const;
+    void begin_fragmented_part(std::size_t at);
     [[nodiscard]] bool
     skip_authentication(ReferenceHeader& header, std::size_t& at, std::size_t end);
     void read_ipv6(std::size_t at, std::size_t end);
@@ -115,6 +117,8 @@ private:
     unsigned extension_headers_ = 0;
     unsigned nested_ = 0;
     bool in_first_fragment_ = false;  // a header outside the one being read is a first fragment
+    // Headers end before this byte of the frame.
+    std::size_t header_limit_ = kHeaderBytesMax;
     std::vector<std::string> layers_;
     std::vector<ReferenceHeader> headers_;
 };

@@ -81,6 +81,8 @@ void ReferenceReader::read_gre(std::size_t at, std::size_t end) {
         read_ipv6(at, end);
     } else if (type == 0x8847 || type == 0x8848) {
         read_mpls(at, end);
+    } else if (type == 0x6558) {
+        read_ethernet(at, end);  // bridged, RFC 7637 section 3.2
     }
 }
 

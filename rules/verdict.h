@@ -111,7 +111,7 @@ inline constexpr std::array<ReasonInfo, kReasonCount> kReasons = {{
      "overlapping-fragment",
      true,
      true,
-     "A TCP fragment at offset 1 (8 bytes), or an IPv6 fragment that starts below 128 bytes.",
+     "A TCP fragment at offset 8, or one of IPv6, AH or an opened tunnel at an offset below 128.",
      "RFC 1858 section 4, RFC 5722 section 4"},
     {Reason::ipv6_header_chain,
      "ipv6-header-chain",

@@ -16,6 +16,8 @@ inline constexpr std::uint16_t kEtherTypeQinQOld = 0x9100;  // before 802.1ad, s
 inline constexpr std::uint16_t kEtherTypeMpls = 0x8847;     // RFC 3032 section 5
 inline constexpr std::uint16_t kEtherTypeMplsMulticast = 0x8848;
 inline constexpr std::uint16_t kEtherTypePppoeSession = 0x8864;  // RFC 2516 section 4
+inline constexpr std::uint16_t kEtherTypeBridged =
+    0x6558;  // Ethernet in GRE (RFC 7637 section 3.2)
 
 inline constexpr std::uint32_t kVlanTagBytes = 4;
 inline constexpr std::uint32_t kMplsLabelBytes = 4;
