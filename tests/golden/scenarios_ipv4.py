@@ -159,6 +159,10 @@ def overlapping_fragments() -> Scenario:
         same("TCP fragment at offset 8, from outside", ethernet(ipv4(MAIL_SERVER, SUBSCRIBER, raw(flags, TCP), offset=8)), OVERLAPPING),
         same("TCP fragment at offset 8 without a byte", ethernet(ipv4(SUBSCRIBER, MAIL_SERVER, raw(b"", TCP), offset=8)), OVERLAPPING),
     ]
+    inside = authentication_header().body + flags
+    for offset in (8, 120):
+        rows.append(same(f"AH fragment at offset {offset}", ethernet(ipv4(SUBSCRIBER, MAIL_SERVER, raw(inside, AH), offset=offset)), OVERLAPPING))
+    rows.append(same("AH fragment at offset 128", ethernet(ipv4(SUBSCRIBER, MAIL_SERVER, raw(inside, AH), offset=128)), LATER))
     return Scenario("overlapping-fragments", "TCP fragments that would rewrite the flags", "RFC 1858 section 4", rows, BOTH_POLICIES)
 
 

@@ -173,7 +173,23 @@ def overlapping_fragments() -> Scenario:
                     "RFC 5722 section 4, RFC 8200 section 4.5", rows, BOTH_POLICIES)
 
 
+def first_fragment_floor() -> Scenario:
+    """Fragments at offset 128 and above pass, so a first fragment must show its ports below that."""
+    rows = []
+    for port, named in ((25, SMTP), (443, PASS)):
+        for size, judged in ((112, True), (120, True), (128, False), (256, False)):
+            options = destination_options(size)
+            frame = to_mail(chain([options], TCP) + tcp(HIGH_PORT, port).data[:16], options.number, [fragment_header(more=True)])
+            what = f"ports {size} bytes into the fragmented part, to port {port}"
+            rows.append(Row(what, frame, named, PASS) if judged else same(what, frame, CHAIN))
+    options = destination_options(256)
+    rows += both_ways(behind(fragment_header(), options), "256 bytes of options in an atomic fragment", family=6)
+    rows += both_ways(behind(options, fragment_header()), "256 bytes of options before the fragment header", family=6)
+    return Scenario("ipv6-first-fragment-floor", "Ports that another fragment could rewrite are not believed",
+                    "RFC 5722 section 4, RFC 7112 section 5", rows, BOTH_POLICIES)
+
+
 SCENARIOS = [
     extension_headers(), header_budgets(), incomplete_chains(), routing_headers(), malformed(), fragments(),
-    atomic_fragments(), tiny_fragments(), overlapping_fragments(),
+    atomic_fragments(), tiny_fragments(), overlapping_fragments(), first_fragment_floor(),
 ]

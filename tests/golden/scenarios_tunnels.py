@@ -3,7 +3,7 @@
 import struct
 
 from frames import (
-    AH, GRE, HOP_BY_HOP, IPIP, LOOSE, NO_NEXT_HEADER, TCP, UDP, address_bytes, arp_request, authentication_header, chain,
+    AH, ETHERTYPE_TEB, GRE, HOP_BY_HOP, IPIP, IPV6_IN_IP, LOOSE, NO_NEXT_HEADER, TCP, UDP, address_bytes, arp_request, authentication_header, chain,
     destination_options, ethernet, gre, ipv4, ipv4_fragments, ipv6, mpls, pppoe, raw, source_route, tcp, teredo, udp,
     upper_bytes, vlan, vlans, vxlan,
 )
@@ -54,6 +54,11 @@ def in_vxlan(ip):
     return vxlan(ethernet(ip))
 
 
+def bridged(ip):
+    """Ethernet in GRE, as gretap and NVGRE send it."""
+    return gre(raw(ethernet(ip), ethertype=ETHERTYPE_TEB))
+
+
 def itself(ip):
     return ip
 
@@ -69,9 +74,10 @@ def named_and_not(tunnel: str, title: str, source: str, shapes: list[tuple]) -> 
 def each_tunnel() -> list[Scenario]:
     title = "Port 25 inside {} is found when the policy names it, and left alone when not"
     return [
-        named_and_not("gre", title.format("GRE"), "RFC 2784, RFC 7676", [
+        named_and_not("gre", title.format("GRE"), "RFC 2784, RFC 7676, RFC 7637", [
             ("IPv4 in GRE", through(gre), 4), ("IPv6 in GRE", through(gre), 6),
             ("IPv4 in GRE over IPv6", through(gre, 6), 4), ("IPv6 in GRE over IPv6", through(gre, 6), 6),
+            ("Ethernet in GRE", through(bridged), 4), ("VLAN in Ethernet in GRE", through(lambda ip: bridged(vlan(7, ip))), 6),
         ]),
         named_and_not("ipip", title.format("IPv4 in IPv4"), "RFC 2003", [("IPv4 in IPv4", through(itself), 4)]),
         named_and_not("4in6", title.format("IPv4 in IPv6"), "RFC 2473, RFC 6333", [("IPv4 in IPv6", through(itself, 6), 4)]),
@@ -103,6 +109,8 @@ def gre_headers() -> Scenario:
         rows.append(same(f"packet that ends {size} bytes into GRE", plain(SUBSCRIBER, TUNNEL_END, raw(whole[:size], GRE)), TRUNCATED))
     rows.append(same("packet that ends in a source route entry",
                      plain(SUBSCRIBER, TUNNEL_END, raw(gre(raw(b"", ethertype=0x800), routes=route).data[:13], GRE)), TRUNCATED))
+    rows.append(same("packet that ends in bridged Ethernet", plain(SUBSCRIBER, TUNNEL_END, raw(bridged(raw(b"", ethertype=0x800)).data[:17], GRE)), fault("runt-frame")))
+    rows.append(same("ARP in GRE", plain(SUBSCRIBER, TUNNEL_END, bridged(arp_request(SUBSCRIBER, NEIGHBOUR))), PASS))
     rows.append(same("packet that ends with GRE", plain(SUBSCRIBER, TUNNEL_END, raw(whole[:12], GRE)), MALFORMED))
     return Scenario("gre-headers", "GRE with every optional field", "RFC 2784, RFC 2890, RFC 1701", rows, BOTH_POLICIES)
 
@@ -228,6 +236,28 @@ def fragmented_tunnels() -> Scenario:
     return Scenario("tunnel-fragments", "A tunnel's first fragment shows the inner packet's ports, or is refused", "RFC 2473 section 7", rows, BOTH_POLICIES)
 
 
+def fragment_floor() -> Scenario:
+    """What an outer fragment could rewrite in the inner packet."""
+    data = tcp(25, 25, b"x" * 200).data
+    overlapping = {"tunnels": drop("overlapping-fragment"), "default": LATER}
+    rows = []
+    for what, number in (("IPv4 in IPv4", IPIP), ("IPv6 in IPv4", IPV6_IN_IP), ("GRE", GRE), ("UDP, which Teredo and VXLAN use", UDP)):
+        for offset in (8, 16, 120):
+            rows.append(same(f"{what}, fragment at offset {offset}", ethernet(ipv4(SUBSCRIBER, TUNNEL_END, raw(data, number), offset=offset)), overlapping))
+        rows.append(same(f"{what}, fragment at offset 128", ethernet(ipv4(SUBSCRIBER, TUNNEL_END, raw(data, number), offset=128)), LATER))
+    for size, judged in ((36, True), (40, False)):
+        # Three headers: 20 bytes, 20 and size, 20 and 28.
+        inner = ipv4(SUBSCRIBER, MAIL_SERVER, tcp(HIGH_PORT, 25, b"x" * 200), options=b"\x01" * 28)
+        for options in (size, 0):
+            inner = ipv4(SUBSCRIBER, TUNNEL_END, inner, options=b"\x01" * options)
+        first = ethernet(ipv4_fragments(SUBSCRIBER, TUNNEL_END, inner, [200])[0])
+        what = f"first fragment, inner ports {88 + size} bytes into it"
+        named, too_deep = {"tunnels": SMTP, "default": PASS}, {"tunnels": drop("encapsulation-depth"), "default": PASS}
+        rows.append(Row(what, first, named, PASS) if judged else same(what, first, too_deep))
+    return Scenario("tunnel-fragment-floor", "No outer fragment can rewrite the inner headers of another",
+                    "RFC 1858 section 4, RFC 6169 section 2.2", rows, ("tunnels", ("default", "not-named")))
+
+
 def attribution() -> Scenario:
     stranger = "198.51.100.77"
     exempt = passes("exempt", "smtp")
@@ -247,5 +277,5 @@ def attribution() -> Scenario:
 
 SCENARIOS = [
     *each_tunnel(), gre_headers(), teredo_headers(), vxlan_frames(), tunnels_in_tunnels(), header_bytes(),
-    inner_faults(), fragmented_tunnels(), attribution(),
+    inner_faults(), fragmented_tunnels(), fragment_floor(), attribution(),
 ]
