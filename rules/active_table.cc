@@ -45,10 +45,15 @@ std::uint32_t ActiveTable::insert(
 ) noexcept {
     std::uint32_t victim = first;
     Tenancy best = Tenancy::kept;
+    std::uint32_t fewest = 0;
     for (std::uint32_t i = first; i < first + kWays; ++i) {
         const Tenancy tenancy = tenancy_of(entries_[i], now_s);
-        if (tenancy < best) {
+        // Of equals, the one that has changed hands least: so places take turns, and a newcomer has as many
+        // arrivals as the bucket has such places to send its second frame.
+        const std::uint32_t tenancies = entries_[i].epoch.load(std::memory_order_relaxed);
+        if (tenancy < best || (tenancy == best && tenancies < fewest)) {
             best = tenancy;
+            fewest = tenancies;
             victim = i;
         }
     }
