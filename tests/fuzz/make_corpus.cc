@@ -107,6 +107,7 @@ std::vector<Seed> tunnel_seeds() {
         {"6in6", ethernet().ipv6().ipv6().tcp(1, 25).bytes()},
         {"gre", ethernet().ipv4().gre(all_fields).ipv4().tcp(1, 25).bytes()},
         {"gre-mpls", ethernet().ipv6().gre().mpls(16).ipv4().tcp(1, 25).bytes()},
+        {"gre-ethernet", ethernet().ipv4().gre().ethernet().vlan(5).ipv6().tcp(1, 25).bytes()},
         {"vxlan",
          ethernet().ipv4().udp(1, 4789).vxlan().ethernet().vlan(5).ipv4().tcp(1, 25).bytes()},
         {"teredo",

@@ -184,7 +184,9 @@ private:
     }
 
     void add_extension() {
-        const std::size_t bytes = dice_.one_in(8) ? filling(8, 2048) : 8 + 8 * dice_.below(4);
+        const std::size_t bytes = dice_.one_in(8)    ? filling(8, 2048)
+                                  : dice_.one_in(12) ? 64 + 8 * dice_.below(9)
+                                                     : 8 + 8 * dice_.below(4);
         constexpr std::array<std::uint8_t, 7> kTypes = {0, 43, 51, 60, 135, 139, 140};
         const std::uint8_t type = dice_.pick(kTypes);
         if (type == 43) {
@@ -261,6 +263,10 @@ private:
         }
         frame_.gre(fields);
         if (dice_.one_in(6)) {
+            add_link();
+            return;
+        }
+        if (dice_.one_in(6)) {
             add_labels();
         }
         add_ip(dice_.one_in(4) ? family : Family::ipv4);
@@ -306,6 +312,7 @@ private:
     Dice& dice_;
     const AddressChoices& addresses_;
     FrameBuilder frame_;
+    // So far, and whether one of the packets is a first fragment.
     unsigned tunnels_ = 0;
     bool in_first_fragment_ = false;
 };

@@ -444,6 +444,53 @@ TEST_CASE("IPv6 fragments") {
     );
 }
 
+TEST_CASE("headers of a first fragment end where later fragments may begin") {
+    const auto ipv6 = [](bool more, std::size_t options) {
+        return outbound(ethernet()
+                            .ipv6()
+                            .fragment({.more = more})
+                            .extension(60, {.bytes = options})
+                            .tcp(40000, 25));
+    };
+    CHECK(ipv6(true, 120) == "drop rule smtp");
+    CHECK(ipv6(true, 128) == "drop ipv6-header-chain");
+    CHECK(ipv6(false, 128) == "drop rule smtp");
+    const auto ipv4 = [](bool more, std::size_t authentication) {
+        return outbound(ethernet()
+                            .ipv4({.more_fragments = more})
+                            .authentication({.bytes = authentication})
+                            .tcp(40000, 25));
+    };
+    CHECK(ipv4(true, 124) == "drop rule smtp");
+    CHECK(ipv4(true, 128) == "drop encapsulation-depth");
+    CHECK(ipv4(false, 128) == "drop rule smtp");
+    const auto tunnelled = [](std::size_t options) {
+        return through_tunnels(ethernet()
+                                   .ipv4({.more_fragments = true})
+                                   .ipv6()
+                                   .extension(60, {.bytes = options})
+                                   .tcp(40000, 25));
+    };
+    CHECK(tunnelled(80) == "drop rule smtp");  // ports at 120
+    CHECK(tunnelled(88) == "drop ipv6-header-chain");
+}
+
+TEST_CASE("IPv4 fragments that could rewrite the headers of what is looked into") {
+    const auto fragment = [](std::uint8_t protocol, std::uint16_t offset) {
+        return ethernet().ipv4({.fragment_offset = offset, .protocol = protocol}).payload(16);
+    };
+    for (const int protocol : {4, 17, 41, 47}) {
+        INFO(protocol);
+        const auto number = static_cast<std::uint8_t>(protocol);
+        CHECK(through_tunnels(fragment(number, 15)) == "drop overlapping-fragment");
+        CHECK(through_tunnels(fragment(number, 16)) == "pass non-first-fragment");
+        CHECK(outbound(fragment(number, 1)) == "pass non-first-fragment");
+    }
+    CHECK(outbound(fragment(51, 15)) == "drop overlapping-fragment");
+    CHECK(outbound(fragment(51, 16)) == "pass non-first-fragment");
+    CHECK(through_tunnels(fragment(6, 2)) == "pass non-first-fragment");
+}
+
 TEST_CASE("headers beyond the bytes that are read") {
     // 14 + 40 bytes, then an extension header up to `at`, then TCP.
     const auto tcp_at = [](std::size_t at) {
@@ -499,7 +546,11 @@ TEST_CASE("GRE's optional fields are stepped over") {
     CHECK(with({.routes = {{}, {1, 2, 3, 4}}}) == "drop rule smtp");
     CHECK(with({.key = true, .routes = {Bytes(255)}}) == "drop rule smtp");
     CHECK(with({.version = 1}) == "pass no-rule");
-    CHECK(with({.type = 0x6558}) == "pass no-rule");
+    CHECK(with({.type = 0x88B5}) == "pass no-rule");
+    CHECK(
+        through_tunnels(ethernet().ipv4().gre().ethernet().vlan(5).ipv4().tcp(1, 25))
+        == "drop rule smtp"
+    );
     const FrameBuilder tunnel = ethernet().ipv4().gre({.key = true});
     for (const std::size_t bytes : {3U, 7U}) {
         FrameBuilder cut = ethernet().ipv4({.protocol = 47});
