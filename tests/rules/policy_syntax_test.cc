@@ -159,6 +159,26 @@ TEST_CASE("bytes that are not UTF-8, in columns of code points") {
     );
 }
 
+TEST_CASE("characters that toml++ 3.3 stumbles over") {
+    // Undefined behaviour in the library as it comes; see toml_library.h.
+    CHECK(
+        errors_in("[inspection]\n\u00fc = 1\n")
+        == Lines{"policy.toml:8:1: cannot read root table: expected keys, tables, whitespace or comments, saw '\u00fc'" + std::string(kCure)}
+    );
+    CHECK(errors_in("[\u3042]\n").size() == 1);
+    CHECK(errors_in("[ \x02]\n").size() == 1);
+    CHECK(
+        accepted(
+            with_base(
+                "[[subscriber]]\nname = \"\"\"\\\n  \u00fcber\"\"\"\nprefixes = [\"10.0.0.1\"]\n"
+            )
+        )
+            .subscribers.at(0)
+            .name
+        == "\u00fcber"
+    );
+}
+
 TEST_CASE("nesting is bounded") {
     const std::size_t many = 1'000'000;
     CHECK(errors_in("x = " + repeated("[", many)).size() == 1);
