@@ -3,7 +3,6 @@
 #include "control/api_json.h"
 #include "control/conservation.h"
 #include "control/health.h"
-#include "control/subscriber_ranking.h"
 #include "control/subscriber_series.h"
 
 #include <charconv>
@@ -120,16 +119,11 @@ HttpReply Api::subscriber_metrics(const HttpRequest& request) {
         );
     }
     const Shard shard{static_cast<std::uint32_t>(*index), static_cast<std::uint32_t>(*count)};
-    std::shared_ptr<const RunningPolicy> policy = books_.summary()->policy;
-    if (!policy) {
-        RunningPolicy none;
-        none.names = std::make_shared<const SubscriberNames>();
-        policy = std::make_shared<const RunningPolicy>(std::move(none));
-    }
+    const std::shared_ptr<const Summary> summary = books_.summary();
     HttpReply out;
     out.content_type = kMetricsType;
     out.stream = std::make_unique<SubscriberSeries>(
-        books_, std::move(policy), shard, options_.series_max, series_left_out_
+        books_, summary->policy.get(), shard, options_.series_max, series_left_out_
     );
     return out;
 }
@@ -149,8 +143,7 @@ HttpReply Api::subscribers(const HttpRequest& request) const {
     const std::shared_ptr<const Summary> summary = books_.summary();
     Json list = Json::array();
     if (summary->policy) {
-        const auto ranked = rank_subscribers(books_, *summary->policy->names, *top, *order);
-        for (const SubscriberDrops& one : ranked) {
+        for (const SubscriberDrops& one : books_.rank(*top, *order)) {
             list.push_back(subscriber_json(one, *summary));
         }
     }

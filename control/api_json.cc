@@ -95,6 +95,30 @@ void add_passed(
     }
 }
 
+// null where it is not known: subscribers without slots.
+Json passed_json(const SubscriberDrops& subscriber, const Summary& summary) {
+    std::array<FrameTotals, kDirectionCount> passed;
+    if (!summary.counters || (!subscriber.slot && !subscriber.group)) {
+        return nullptr;
+    }
+    if (subscriber.slot) {
+        add_passed(*summary.counters, *subscriber.slot, passed);
+    } else {
+        const SubscriberNames& names = *summary.policy->names;
+        // Another policy may have come into force since the subscriber was found.
+        if (*subscriber.group >= names.group_count()
+            || names.name_of(*subscriber.group) != subscriber.name) {
+            return nullptr;
+        }
+        for (const auto& range : names.slots_of(*subscriber.group)) {
+            for (std::uint32_t slot = range.slots.first; slot <= range.slots.last; ++slot) {
+                add_passed(*summary.counters, SlotIndex{slot}, passed);
+            }
+        }
+    }
+    return by_direction(passed);
+}
+
 Json ports_json(const std::vector<PortRange>& ranges) {
     Json out = Json::array();
     for (const PortRange& range : ranges) {
@@ -227,24 +251,10 @@ Json subscriber_json(const SubscriberDrops& subscriber, const Summary& summary) 
              {"flows", totals.flows}}
         );
     }
-    std::array<FrameTotals, kDirectionCount> passed;
-    if (summary.counters) {
-        const SubscriberNames& names = *summary.policy->names;
-        const auto group = names.group_of(SlotIndex{subscriber.slot});
-        if (!group) {
-            add_passed(*summary.counters, SlotIndex{subscriber.slot}, passed);
-        } else {
-            for (const SubscriberNames::Range& range : names.slots_of(*group)) {
-                for (std::uint32_t slot = range.first; slot <= range.last; ++slot) {
-                    add_passed(*summary.counters, SlotIndex{slot}, passed);
-                }
-            }
-        }
-    }
     return {
         {"subscriber", subscriber.name},
         {"dropped", std::move(dropped)},
-        {"passed_since_dataplane_start", by_direction(passed)}};
+        {"passed_since_dataplane_start", passed_json(subscriber, summary)}};
 }
 
 Json generation_json(const RunningPolicy& policy) {

@@ -1,7 +1,6 @@
 #include "control/bookkeeper.h"
 
 #include "control/state_file.h"
-#include "control/subscriber_ranking.h"
 
 #include <spdlog/spdlog.h>
 
@@ -16,14 +15,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 1};  // "PCCCTOT1" in memory
 
-// Readers of the ledger wait for a step of this many slots: about a millisecond a worker.
+// Readers of the ledger wait for a step of this many slots or subscribers: about a millisecond.
 constexpr std::uint32_t kSlotsPerLock = 65'536;
-
-struct StoredEntry {
-    std::uint32_t slot = 0;
-    std::uint32_t column = 0;
-    DropEntry entry;
-};
+constexpr unsigned kSubscribersPerLock = 4'096;
+// A ranking begins anew when another policy comes into force meanwhile; at most this often.
+constexpr unsigned kRankingsMax = 3;
 
 void log_errors(const char* what, const Errors& errors) {
     for (const Error& error : errors) {
@@ -41,7 +37,7 @@ Bookkeeper::Bookkeeper(BookkeeperOptions options, Errors& problem)
             problem = loaded.errors();
         }
     }
-    rank();
+    rank_top();
     leave_summary();
     thread_ = std::thread([this] { run(); });
 }
@@ -95,8 +91,8 @@ void Bookkeeper::policy_compiled(std::shared_ptr<const RunningPolicy> policy) {
     const std::lock_guard lock(mutex_);
     events_.emplace_back([this, policy = std::move(policy)] {
         if (draft_.policy == nullptr || draft_.policy->generation == Generation{}) {
-            draft_.policy = policy;
-            changed_ = true;
+            const std::lock_guard ledger_lock(ledger_mutex_);
+            set_policy(policy);
         }
     });
     wake_.notify_one();
@@ -106,13 +102,13 @@ void Bookkeeper::policy_effective(std::shared_ptr<const RunningPolicy> policy) {
     const std::lock_guard lock(mutex_);
     events_.emplace_back([this, policy = std::move(policy)] {
         const bool other_rules = rule_names_ != policy->rule_names;
-        if (!first_policy_due_ && other_rules && draft_.counters != nullptr) {
-            fold(*draft_.counters);  // what the former rules dropped
+        if (!first_policy_due_ && draft_.counters != nullptr) {
+            fold(*draft_.counters);  // what was counted under the former rules and slots
         }
         first_policy_due_ = false;
         const std::lock_guard ledger_lock(ledger_mutex_);
         if (!slots_known_ && draft_.counters != nullptr) {
-            ledger_.skip_all(*draft_.counters);
+            ledger_.skip_slots(*draft_.counters);
             slots_known_ = true;
         }
         if (!rules_known_ && draft_.counters != nullptr) {
@@ -124,11 +120,18 @@ void Bookkeeper::policy_effective(std::shared_ptr<const RunningPolicy> policy) {
             ledger_.replace_first_rule();
         }
         rule_names_ = policy->rule_names;
-        draft_.policy = policy;
-        changed_ = true;
-        unsaved_ = true;
+        set_policy(policy);
     });
     wake_.notify_one();
+}
+
+// With the ledger's mutex held.
+void Bookkeeper::set_policy(std::shared_ptr<const RunningPolicy> policy) {
+    ledger_.set_names(policy->names);
+    has_active_ |= policy->has_active_pools;
+    draft_.policy = std::move(policy);
+    changed_ = true;
+    unsaved_ = true;
 }
 
 std::shared_ptr<const Summary> Bookkeeper::summary() const {
@@ -194,19 +197,30 @@ void Bookkeeper::look() {
     fold(*draft_.counters);
     measure_load(*draft_.counters);
     if (changed_) {
-        rank();
+        rank_top();
     }
 }
 
 void Bookkeeper::fold(const CounterMapping& counters) {
     unsaved_ |= totals_.fold(counters, rules_known_ ? rule_names_ : std::vector<std::string>());
-    const auto end =
-        slots_known_ ? static_cast<std::uint32_t>(counters.used_slots(0).size()) : std::uint32_t{0};
-    for (std::uint32_t first = 0; first < end;) {
-        const std::uint32_t step = std::min(kSlotsPerLock, end - first);
-        const std::lock_guard lock(ledger_mutex_);
-        changed_ |= ledger_.fold(counters, first, first + step);
-        first += step;
+    const auto in_steps = [this](std::size_t count, const auto& fold_step) {
+        const auto end = static_cast<std::uint32_t>(count);
+        for (std::uint32_t first = 0; first < end;) {
+            const std::uint32_t step = std::min(kSlotsPerLock, end - first);
+            const std::lock_guard lock(ledger_mutex_);
+            changed_ |= fold_step(first, first + step);
+            first += step;
+        }
+    };
+    if (slots_known_) {
+        in_steps(counters.used_slots(0).size(), [&](std::uint32_t first, std::uint32_t end) {
+            return ledger_.fold_slots(counters, first, end);
+        });
+    }
+    if (has_active_) {
+        in_steps(counters.active_slots(0).size(), [&](std::uint32_t first, std::uint32_t end) {
+            return ledger_.fold_active(counters, first, end);
+        });
     }
     unsaved_ |= changed_;
 }
@@ -236,7 +250,7 @@ void Bookkeeper::measure_load(const CounterMapping& counters) {
     }
 }
 
-void Bookkeeper::rank() {
+void Bookkeeper::rank_top() {
     draft_.top.clear();
     draft_.subscribers_with_drops = 0;
     changed_ = false;
@@ -244,7 +258,7 @@ void Bookkeeper::rank() {
         return;
     }
     DropRanking ranking(options_.top, DropOrder::frames);
-    SubscriberCursor cursor(*draft_.policy->names);
+    SubscriberCursor cursor(ledger_.shared_names());
     SubscriberDrops next;
     while (cursor.next(ledger_, next)) {  // this thread alone changes the ledger: no lock
         ++draft_.subscribers_with_drops;
@@ -254,6 +268,38 @@ void Bookkeeper::rank() {
     for (SubscriberDrops& one : draft_.top) {
         cursor.name(one);
     }
+}
+
+std::vector<SubscriberDrops> Bookkeeper::rank(std::size_t count, DropOrder order) const {
+    for (unsigned i = 0; i < kRankingsMax; ++i) {
+        DropRanking ranking(count, order);
+        SubscriberCursor cursor(with_ledger([](const SubscriberLedger& ledger) {
+            return ledger.shared_names();
+        }));
+        SubscriberDrops next;
+        bool more = true;
+        while (more) {
+            more = with_ledger([&](const SubscriberLedger& ledger) {
+                bool found = true;
+                for (unsigned step = 0; found && step < kSubscribersPerLock; ++step) {
+                    found = cursor.next(ledger, next);
+                    if (found) {
+                        ranking.offer(next);
+                    }
+                }
+                return found;
+            });
+        }
+        if (cursor.overtaken()) {
+            continue;
+        }
+        std::vector<SubscriberDrops> out = ranking.take();
+        for (SubscriberDrops& one : out) {
+            cursor.name(one);
+        }
+        return out;
+    }
+    return {};
 }
 
 void Bookkeeper::leave_summary() {
@@ -285,14 +331,13 @@ Result<std::monostate> Bookkeeper::save() const {
     writer.append_value(instance_);
     writer.append_value(static_cast<std::uint32_t>(slots_known_ ? 1 : 0));
     writer.append_value(static_cast<std::uint32_t>(rules_known_ ? 1 : 0));
+    writer.append_value(static_cast<std::uint32_t>(has_active_ ? 1 : 0));
     writer.append_value(static_cast<std::uint32_t>(rule_names_.size()));
     for (const std::string& name : rule_names_) {
         writer.append_text(name);
     }
     totals_.save(writer);
-    ledger_.table().for_each([&](SlotIndex slot, unsigned column, const DropEntry& entry) {
-        writer.append_value(StoredEntry{slot.value, column, entry});
-    });
+    ledger_.save(writer);
     return writer.commit();
 }
 
@@ -311,10 +356,11 @@ Result<std::monostate> Bookkeeper::load() {
     std::uint64_t instance = 0;
     std::uint32_t slots_known = 0;
     std::uint32_t rules_known = 0;
+    std::uint32_t has_active = 0;
     std::uint32_t rules = 0;
     bool sane = reader.take_value(layout_id) && reader.take_value(instance)
                 && reader.take_value(slots_known) && reader.take_value(rules_known)
-                && reader.take_value(rules) && rules <= kRulesMax;
+                && reader.take_value(has_active) && reader.take_value(rules) && rules <= kRulesMax;
     std::vector<std::string> rule_names(sane ? rules : 0);
     for (std::string& name : rule_names) {
         sane = sane && reader.take_text(name);
@@ -322,20 +368,14 @@ Result<std::monostate> Bookkeeper::load() {
     WorkerTotals totals;
     sane = sane && totals.load(reader);
     SubscriberLedger ledger;
-    while (sane && !reader.at_end()) {
-        StoredEntry stored;
-        sane = reader.take_value(stored) && stored.column < DropTable::kColumns
-               && stored.slot < (std::uint32_t{1} << 31U);
-        if (sane) {
-            ledger.table().at(SlotIndex{stored.slot}, stored.column) = stored.entry;
-        }
-    }
+    sane = sane && ledger.load(reader) && reader.at_end();
     if (!sane) {
         return Error{{path.string(), 0, 0}, "no totals of this release", "they start at zero"};
     }
     totals_ = std::move(totals);
     rule_names_ = std::move(rule_names);
     rules_known_ = rules_known != 0;
+    has_active_ = has_active != 0;
     instance_ = instance;
     if (layout_id != options_.layout_id) {
         return Error{

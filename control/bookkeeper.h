@@ -4,7 +4,9 @@
 
 #include "control/counter_mapping.h"
 #include "control/running_policy.h"
+#include "control/subscriber_cursor.h"
 #include "control/subscriber_ledger.h"
+#include "control/subscriber_ranking.h"
 #include "control/worker_totals.h"
 #include "rules/result.h"
 
@@ -84,6 +86,9 @@ public:
         return read(ledger_);
     }
 
+    // The `count` subscribers with the most drops, with their names. Goes through the whole ledger, in pieces.
+    [[nodiscard]] std::vector<SubscriberDrops> rank(std::size_t count, DropOrder order) const;
+
     // Waits until all events so far have been taken and another look has been made.
     void look_now();
 
@@ -93,7 +98,8 @@ private:
     void look();
     void fold(const CounterMapping& counters);
     void measure_load(const CounterMapping& counters);
-    void rank();
+    void set_policy(std::shared_ptr<const RunningPolicy> policy);
+    void rank_top();
     void leave_summary();
     void save_if_due(bool now);
     [[nodiscard]] Result<std::monostate> save() const;
@@ -116,7 +122,8 @@ private:
     bool slots_known_ = false;             // whose its slots are
     bool rules_known_ = false;             // whether its rules are rule_names_
     bool first_policy_due_ = false;        // of an instance that has just been found
-    bool changed_ = true;                  // since the summary's ranking
+    bool has_active_ = false;  // whether its tables of active subscribers were ever in use
+    bool changed_ = true;      // since the summary's ranking
     bool unsaved_ = false;
     std::vector<LoadSample> load_samples_;
     std::chrono::steady_clock::time_point saved_;

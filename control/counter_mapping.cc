@@ -14,6 +14,9 @@ namespace {
 constexpr const char* kSameRelease =
     "run portcullis-dataplane and portcullis-control of the same release";
 
+// Far above what fits in memory: keeps the products below from wrapping around.
+constexpr std::uint64_t kActivePlacesMax = std::uint64_t{1} << 31U;
+
 // Whether `count` elements of `stride` bytes at `offset` lie within `bytes`.
 bool fits(std::uint64_t bytes, std::uint64_t offset, std::uint64_t count, std::uint64_t stride) {
     return offset <= bytes && (count == 0 || stride <= (bytes - offset) / count);
@@ -52,6 +55,9 @@ CounterMapping::map(const FileDescriptor& counters, std::size_t bytes) {
     out->slot_capacity_ = header.slot_capacity;
     out->slots_offset_ = header.slots_offset;
     out->slots_stride_ = header.slots_stride;
+    out->active_places_ = header.active_places;
+    out->active_offset_ = header.active_offset;
+    out->active_stride_ = header.active_stride;
     return std::shared_ptr<const CounterMapping>(out);
 }
 
@@ -70,12 +76,20 @@ const char* CounterMapping::fault_of_header() const noexcept {
     if (head.worker_count == 0 || head.worker_count > kWorkersMax || head.port_count > kPortsMax) {
         return "number of workers or ports out of bounds";
     }
-    const std::uint64_t slot_bytes = std::uint64_t{head.slot_capacity} * sizeof(SlotCounters);
+    if (head.active_places > kActivePlacesMax) {
+        return "number of active subscribers out of bounds";
+    }
+    const std::uint64_t slots = std::uint64_t{head.slot_capacity} + head.active_places;
     if (head.workers_offset % alignof(WorkerCounters) != 0
         || head.slots_offset % alignof(SlotCounters) != 0
-        || head.slots_stride % alignof(SlotCounters) != 0 || head.slots_stride < slot_bytes
+        || head.slots_stride % alignof(SlotCounters) != 0
+        || head.active_offset % alignof(ActiveEntry) != 0
+        || head.active_stride % alignof(ActiveEntry) != 0
+        || head.slots_stride < slots * sizeof(SlotCounters)
+        || head.active_stride < head.active_places * sizeof(ActiveEntry)
         || !fits(bytes_, head.workers_offset, head.worker_count, sizeof(WorkerCounters))
-        || !fits(bytes_, head.slots_offset, head.worker_count, head.slots_stride)) {
+        || !fits(bytes_, head.slots_offset, head.worker_count, head.slots_stride)
+        || !fits(bytes_, head.active_offset, head.worker_count, head.active_stride)) {
         return "a block out of bounds";
     }
     return nullptr;
@@ -87,6 +101,16 @@ std::span<const SlotCounters> CounterMapping::used_slots(unsigned worker) const 
     return {
         reinterpret_cast<const SlotCounters*>(first),
         std::min(static_cast<std::size_t>(used), slot_capacity_)};
+}
+
+std::span<const ActiveEntry> CounterMapping::active_entries(unsigned worker) const noexcept {
+    const std::byte* const first = base_ + active_offset_ + worker * active_stride_;
+    return {reinterpret_cast<const ActiveEntry*>(first), active_places_};
+}
+
+std::span<const SlotCounters> CounterMapping::active_slots(unsigned worker) const noexcept {
+    const std::byte* const first = base_ + slots_offset_ + worker * slots_stride_;
+    return {reinterpret_cast<const SlotCounters*>(first) + slot_capacity_, active_places_};
 }
 
 }  // namespace portcullis

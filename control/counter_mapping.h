@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/file_descriptor.h"
+#include "rules/active_table.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
 
@@ -42,6 +43,10 @@ public:
     // The slots in use, of one worker. Never more than slot_capacity, whatever the header says meanwhile.
     [[nodiscard]] std::span<const SlotCounters> used_slots(unsigned worker) const noexcept;
 
+    // One worker's table of subscribers of pools without slots of their own, and the counters of its places.
+    [[nodiscard]] std::span<const ActiveEntry> active_entries(unsigned worker) const noexcept;
+    [[nodiscard]] std::span<const SlotCounters> active_slots(unsigned worker) const noexcept;
+
 private:
     CounterMapping(const std::byte* base, std::size_t bytes) noexcept
         : base_(base)
@@ -57,6 +62,9 @@ private:
     std::size_t slot_capacity_ = 0;
     std::size_t slots_offset_ = 0;
     std::size_t slots_stride_ = 0;
+    std::size_t active_places_ = 0;
+    std::size_t active_offset_ = 0;
+    std::size_t active_stride_ = 0;
 };
 
 }  // namespace portcullis

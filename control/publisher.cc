@@ -248,6 +248,7 @@ Publisher::compile_policy(std::shared_ptr<const Policy> policy, const RunningPol
     out.policy.image_checksum = header.checksum;
     out.policy.image_bytes = header.image_bytes;
     out.policy.slot_count = header.slot_count;
+    out.policy.has_active_pools = header.sparse_pools != 0;
     for (const Exemption& exemption : policy->exemptions) {
         if (exemption.expires && *exemption.expires <= now) {
             continue;
@@ -260,10 +261,9 @@ Publisher::compile_policy(std::shared_ptr<const Policy> policy, const RunningPol
     for (const Rule& rule : policy->rules) {
         out.policy.rule_names.push_back(rule.name);
     }
-    out.policy.names =
-        like != nullptr
-            ? like->names
-            : std::make_shared<const SubscriberNames>(policy->subscribers, layout.value());
+    out.policy.names = like != nullptr
+                           ? like->names
+                           : std::make_shared<const SubscriberNames>(*policy, layout.value());
     out.layout = std::move(layout).value();
     return out;
 }

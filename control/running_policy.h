@@ -20,6 +20,7 @@ struct RunningPolicy {
     std::vector<std::string> rule_names;  // by RuleIndex
     std::vector<std::string> warnings;
     std::size_t exemptions_in_force = 0;
+    bool has_active_pools = false;  // pools without slots of their own
     std::uint64_t image_checksum = 0;
     std::uint64_t image_bytes = 0;
     std::uint32_t slot_count = 0;

@@ -1,190 +1,140 @@
 #include "control/subscriber_ledger.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace portcullis {
 
-bool SubscriberLedger::sum_step(
+namespace {
+
+struct StoredEntry {
+    std::uint32_t slot = 0;
+    std::uint32_t column = 0;
+    DropEntry entry;
+};
+
+}  // namespace
+
+SubscriberLedger::SubscriberLedger()
+    : names_(std::make_shared<const SubscriberNames>()) {}
+
+bool SubscriberLedger::fold_slots(
     const CounterMapping& counters,
     std::uint32_t first,
-    std::uint32_t count
+    std::uint32_t end
 ) {
-    bool any = false;
-    for (unsigned worker = 0; worker < counters.workers().size(); ++worker) {
-        const std::span<const SlotCounters> slots = counters.used_slots(worker);
-        const std::uint32_t last =
-            std::min(first + count, static_cast<std::uint32_t>(slots.size()));
-        for (std::uint32_t slot = first; slot < last; ++slot) {
-            const auto& dropped = slots[slot].dropped;
-            // Bytes do not wrap: where there are none, nothing was dropped.
-            const std::array<std::uint64_t, 2> bytes = {
-                dropped[0].bytes.read(), dropped[1].bytes.read()};
-            if ((bytes[0] | bytes[1]) == 0) [[likely]] {
-                continue;
-            }
-            if (!any) {
-                step_ = Step{};
-                any = true;
-            }
-            for (unsigned column = 0; column < DropTable::kColumns; ++column) {
-                Sum& sum = step_[slot - first][column];
-                sum.bytes += bytes[column];
-                sum.frames += dropped[column].frames.read();
-                sum.flows += dropped[column].flows.read();
-            }
-        }
-    }
-    return any;
+    return slots_.fold(counters, first, end);
 }
 
-template <typename Take>
-void SubscriberLedger::for_each_sum(
-    const CounterMapping& counters,
-    std::uint32_t first,
-    std::uint32_t end,
-    Take&& take
-) {
-    for (; first < end; first += std::min(kSlotsPerStep, end - first)) {
-        const std::uint32_t count = std::min(kSlotsPerStep, end - first);
-        if (!sum_step(counters, first, count)) {
-            continue;
-        }
-        for (std::uint32_t i = 0; i < count; ++i) {
-            for (unsigned column = 0; column < DropTable::kColumns; ++column) {
-                if (step_[i][column].bytes != 0) {
-                    take(table_.at(SlotIndex{first + i}, column), step_[i][column]);
-                }
-            }
-        }
-    }
-}
-
-bool SubscriberLedger::fold(
+bool SubscriberLedger::fold_active(
     const CounterMapping& counters,
     std::uint32_t first,
     std::uint32_t end
 ) {
     bool changed = false;
-    for_each_sum(counters, first, end, [&](DropEntry& entry, const Sum& now) {
-        const std::uint32_t frames = now.frames - entry.counted_frames;
-        const std::uint32_t flows = now.flows - entry.counted_flows;
-        changed |= frames != 0;
-        entry.frames += frames;
-        entry.flows += flows;
-        entry.bytes += now.bytes - entry.counted_bytes;
-        entry.counted_frames = now.frames;
-        entry.counted_flows = now.flows;
-        entry.counted_bytes = now.bytes;
+    active_.fold(counters, first, end, [&](const Prefix& prefix, const ColumnTotals& more) {
+        changed |= add(prefix, more);
     });
     return changed;
 }
 
-bool SubscriberLedger::fold_all(const CounterMapping& counters) {
-    return fold(counters, 0, static_cast<std::uint32_t>(counters.used_slots(0).size()));
+bool SubscriberLedger::add(const Prefix& subscriber, const ColumnTotals& more) {
+    // One that has a slot, too, because its pool was smaller once, has its books there.
+    if (const auto slot = names_->slot_of(subscriber)) {
+        slots_.add(*slot, more);
+        return true;
+    }
+    const PrefixTotals::Added added = prefixes_.add(subscriber, more);
+    if (added.displaced_group != PrefixTotals::kNoGroup) {
+        std::erase(prefixes_of_group_[added.displaced_group], added.index);
+    }
+    if (added.fresh && added.index != PrefixTotals::kNowhere) {
+        join_group(added.index);
+    }
+    return added.index != PrefixTotals::kNowhere;
+}
+
+void SubscriberLedger::join_group(std::uint32_t entry) {
+    PrefixTotals::Entry& one = prefixes_.entries()[entry];
+    const auto group = names_->group_of(one.prefix);
+    one.group = group.value_or(PrefixTotals::kNoGroup);
+    if (group) {
+        prefixes_of_group_[*group].push_back(entry);
+    }
 }
 
 void SubscriberLedger::begin_instance() {
-    table_.for_each([](SlotIndex, unsigned, DropEntry& entry) {
-        entry.counted_frames = 0;
-        entry.counted_flows = 0;
-        entry.counted_bytes = 0;
-    });
+    slots_.begin_instance();
+    active_.begin_instance();
 }
 
-void SubscriberLedger::skip_all(const CounterMapping& counters) {
-    const auto end = static_cast<std::uint32_t>(counters.used_slots(0).size());
-    for_each_sum(counters, 0, end, [](DropEntry& entry, const Sum& now) {
-        entry.counted_frames = now.frames;
-        entry.counted_flows = now.flows;
-        entry.counted_bytes = now.bytes;
-    });
+void SubscriberLedger::skip_slots(const CounterMapping& counters) {
+    slots_.skip_all(counters);
 }
 
 void SubscriberLedger::replace_first_rule() {
-    std::vector<std::uint32_t> slots;
-    table_.for_each([&](SlotIndex slot, unsigned column, const DropEntry& entry) {
-        if (column == 0 && entry.frames != 0) {
-            slots.push_back(slot.value);
-        }
-    });
-    for (const std::uint32_t slot : slots) {
-        DropEntry& first = table_.at(SlotIndex{slot}, 0);
-        DropEntry& rest = table_.at(SlotIndex{slot}, 1);
+    slots_.replace_first_rule();
+    for (PrefixTotals::Entry& entry : prefixes_.entries()) {
+        DropTotals& first = entry.dropped[0];
+        DropTotals& rest = entry.dropped[1];
         rest.frames += first.frames;
         rest.flows += first.flows;
         rest.bytes += first.bytes;
-        first.frames = 0;
-        first.flows = 0;
-        first.bytes = 0;
+        first = {};
     }
 }
 
-ColumnTotals SubscriberLedger::totals_of(SlotIndex slot) const noexcept {
-    ColumnTotals out;
-    for (unsigned column = 0; column < DropTable::kColumns; ++column) {
-        if (const DropEntry* const entry = table_.find(slot, column)) {
-            out[column] = {entry->frames, entry->flows, entry->bytes};
+void SubscriberLedger::set_names(std::shared_ptr<const SubscriberNames> names) {
+    if (names == names_) {
+        return;
+    }
+    const bool same_slots = names->same_slots_as(*names_);
+    names_ = std::move(names);
+    if (!same_slots && names_->subscribers_may_have_moved()) {
+        slots_.move_totals([this](SlotIndex slot) { return names_->home_of(slot); });
+    }
+    prefixes_of_group_.clear();
+    for (std::uint32_t i = 0; i < prefixes_.entries().size(); ++i) {
+        PrefixTotals::Entry& entry = prefixes_.entries()[i];
+        if (!same_slots && entry.frames() != 0) {
+            if (const auto slot = names_->slot_of(entry.prefix)) {
+                slots_.add(*slot, entry.dropped);
+                entry.dropped = {};
+            }
         }
+        join_group(i);
     }
-    return out;
 }
 
-SubscriberCursor::SubscriberCursor(const SubscriberNames& names)
-    : names_(names)
-    , group_seen_(names.group_count()) {}
+std::span<const std::uint32_t> SubscriberLedger::prefixes_of(std::uint32_t group) const {
+    const auto found = prefixes_of_group_.find(group);
+    return found == prefixes_of_group_.end() ? std::span<const std::uint32_t>()
+                                             : std::span<const std::uint32_t>(found->second);
+}
 
-bool SubscriberCursor::next(const SubscriberLedger& ledger, SubscriberDrops& out) {
-    for (;;) {
-        const std::uint32_t slot = ledger.table().next_slot(next_slot_);
-        if (slot >= ledger.table().slot_end()) {
+void SubscriberLedger::save(StateWriter& writer) const {
+    active_.save(writer);
+    prefixes_.save(writer);
+    writer.append_value(static_cast<std::uint64_t>(slots_.table().size()));
+    slots_.table().for_each([&](SlotIndex slot, unsigned column, const DropEntry& entry) {
+        writer.append_value(StoredEntry{slot.value, column, entry});
+    });
+}
+
+bool SubscriberLedger::load(StateReader& reader) {
+    std::uint64_t count = 0;
+    if (!active_.load(reader) || !prefixes_.load(reader) || !reader.take_value(count)) {
+        return false;
+    }
+    for (std::uint64_t i = 0; i < count; ++i) {
+        StoredEntry stored;
+        if (!reader.take_value(stored) || stored.column >= DropTable::kColumns
+            || stored.slot >= (std::uint32_t{1} << 31U)) {
             return false;
         }
-        next_slot_ = slot + 1;
-        if (const auto group = names_.group_of(SlotIndex{slot})) {
-            if (!group_seen_[*group] && take_group(ledger, *group, out)) {
-                return true;
-            }
-            continue;
-        }
-        out.dropped = ledger.totals_of(SlotIndex{slot});
-        if (out.frames() != 0) {
-            out.slot = slot;
-            out.named = false;
-            return true;
-        }
+        slots_.table().at(SlotIndex{stored.slot}, stored.column) = stored.entry;
     }
-}
-
-bool SubscriberCursor::take_group(
-    const SubscriberLedger& ledger,
-    std::uint32_t group,
-    SubscriberDrops& out
-) {
-    group_seen_[group] = true;
-    out.slot = names_.slots_of(group).front().first;
-    out.dropped = {};
-    out.named = true;
-    for (const SubscriberNames::Range& range : names_.slots_of(group)) {
-        std::uint32_t slot = ledger.table().next_slot(range.first);
-        while (slot <= range.last && slot < ledger.table().slot_end()) {
-            const ColumnTotals more = ledger.totals_of(SlotIndex{slot});
-            for (unsigned column = 0; column < more.size(); ++column) {
-                out.dropped[column].frames += more[column].frames;
-                out.dropped[column].flows += more[column].flows;
-                out.dropped[column].bytes += more[column].bytes;
-            }
-            slot = ledger.table().next_slot(slot + 1);
-        }
-    }
-    return out.frames() != 0;
-}
-
-void SubscriberCursor::name(SubscriberDrops& out) const {
-    if (out.named) {
-        out.name = names_.name_of(*names_.group_of(SlotIndex{out.slot}));
-    } else {
-        out.name = names_.prefix_of(SlotIndex{out.slot});
-    }
+    return true;
 }
 
 }  // namespace portcullis

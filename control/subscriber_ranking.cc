@@ -7,9 +7,6 @@ namespace portcullis {
 
 namespace {
 
-// The ledger rests while this many subscribers are looked at.
-constexpr unsigned kSubscribersPerPiece = 4'096;
-
 std::uint64_t value_of(const SubscriberDrops& one, DropOrder order) noexcept {
     switch (order) {
     case DropOrder::frames: return one.dropped[0].frames + one.dropped[1].frames;
@@ -33,7 +30,7 @@ std::optional<DropOrder> parse_order(std::string_view text) noexcept {
 bool DropRanking::before(const SubscriberDrops& a, const SubscriberDrops& b) const noexcept {
     const std::uint64_t of_a = value_of(a, order_);
     const std::uint64_t of_b = value_of(b, order_);
-    return of_a != of_b ? of_a > of_b : a.slot < b.slot;
+    return of_a != of_b ? of_a > of_b : a.key < b.key;
 }
 
 void DropRanking::offer(const SubscriberDrops& subscriber) {
@@ -57,34 +54,6 @@ std::vector<SubscriberDrops> DropRanking::take() {
         [this](const SubscriberDrops& a, const SubscriberDrops& b) { return before(a, b); }
     );
     return std::move(heap_);
-}
-
-std::vector<SubscriberDrops> rank_subscribers(
-    const Bookkeeper& books,
-    const SubscriberNames& names,
-    std::size_t count,
-    DropOrder order
-) {
-    DropRanking ranking(count, order);
-    SubscriberCursor cursor(names);
-    SubscriberDrops next;
-    bool more = true;
-    while (more) {
-        more = books.with_ledger([&](const SubscriberLedger& ledger) {
-            for (unsigned i = 0; i < kSubscribersPerPiece; ++i) {
-                if (!cursor.next(ledger, next)) {
-                    return false;
-                }
-                ranking.offer(next);
-            }
-            return true;
-        });
-    }
-    std::vector<SubscriberDrops> out = ranking.take();
-    for (SubscriberDrops& one : out) {
-        cursor.name(one);
-    }
-    return out;
 }
 
 }  // namespace portcullis

@@ -1,9 +1,7 @@
-// The subscribers with the most drops. Any thread.
+// The subscribers with the most drops. Each ranking belongs to one thread.
 #pragma once
 
-#include "control/bookkeeper.h"
-#include "control/subscriber_ledger.h"
-#include "control/subscriber_names.h"
+#include "control/subscriber_cursor.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +37,7 @@ public:
 
     void offer(const SubscriberDrops& subscriber);
 
-    // Most first; equals in the order of their slots.
+    // Most first; equals in the order of their keys.
     [[nodiscard]] std::vector<SubscriberDrops> take();
 
 private:
@@ -49,13 +47,5 @@ private:
     DropOrder order_;
     std::vector<SubscriberDrops> heap_;  // the least of them first
 };
-
-// With their names. Goes through the whole ledger, in pieces.
-[[nodiscard]] std::vector<SubscriberDrops> rank_subscribers(
-    const Bookkeeper& books,
-    const SubscriberNames& names,
-    std::size_t count,
-    DropOrder order
-);
 
 }  // namespace portcullis

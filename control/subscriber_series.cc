@@ -2,8 +2,8 @@
 
 #include <array>
 #include <charconv>
+#include <stdexcept>
 #include <string_view>
-#include <utility>
 
 namespace portcullis {
 
@@ -50,20 +50,24 @@ std::string column_name(const RunningPolicy& policy, unsigned column) {
 
 SubscriberSeries::SubscriberSeries(
     const Bookkeeper& books,
-    std::shared_ptr<const RunningPolicy> policy,
+    const RunningPolicy* policy,
     Shard shard,
     std::uint64_t series_max,
     std::atomic<std::uint64_t>& left_out
 )
     : books_(books)
-    , policy_(std::move(policy))
     , shard_(shard)
     , series_left_(series_max)
-    , left_out_total_(left_out)
-    , cursor_(*policy_->names) {
+    , left_out_total_(left_out) {
+    if (policy == nullptr) {
+        return;
+    }
+    cursor_.emplace(books_.with_ledger([](const SubscriberLedger& ledger) {
+        return ledger.shared_names();
+    }));
     for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
         std::string label = "\",rule=\"";
-        append_escaped(column_name(*policy_, column), label);
+        append_escaped(column_name(*policy, column), label);
         column_labels_.push_back(label + "\"} ");
     }
 }
@@ -73,17 +77,20 @@ bool SubscriberSeries::append_piece(std::string& out) {
         out += kHead;
         started_ = true;
     }
-    const bool more = books_.with_ledger([&](const SubscriberLedger& ledger) {
+    const bool more = cursor_ && books_.with_ledger([&](const SubscriberLedger& ledger) {
         for (unsigned i = 0; i < kSubscribersPerPiece; ++i) {
-            if (!cursor_.next(ledger, subscriber_)) {
+            if (!cursor_->next(ledger, subscriber_)) {
                 return false;
             }
-            if (subscriber_.slot % shard_.count == shard_.index) {
+            if (subscriber_.key % shard_.count == shard_.index) {
                 append_series(out);
             }
         }
         return true;
     });
+    if (cursor_ && cursor_->overtaken()) {
+        throw std::runtime_error("another policy came into force while subscribers were written");
+    }
     if (!more) {
         left_out_total_.fetch_add(left_out_, std::memory_order_relaxed);
         out += kTail;
@@ -105,7 +112,7 @@ void SubscriberSeries::append_series(std::string& out) {
         }
         --series_left_;
         if (!named) {
-            cursor_.name(subscriber_);
+            cursor_->name(subscriber_);
             named = true;
         }
         out += kName;

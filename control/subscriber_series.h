@@ -4,6 +4,7 @@
 
 #include "control/bookkeeper.h"
 #include "control/http_server.h"
+#include "control/subscriber_cursor.h"
 
 #include <atomic>
 #include <cstdint>
@@ -27,10 +28,10 @@ inline constexpr const char* kOtherRules = "other";
 
 class SubscriberSeries : public HttpStream {
 public:
-    // At most `series_max` series; further ones are added to `left_out`.
+    // At most `series_max` series; further ones are added to `left_out`. Without a policy there are none.
     SubscriberSeries(
         const Bookkeeper& books,
-        std::shared_ptr<const RunningPolicy> policy,
+        const RunningPolicy* policy,
         Shard shard,
         std::uint64_t series_max,
         std::atomic<std::uint64_t>& left_out
@@ -42,13 +43,12 @@ private:
     void append_series(std::string& out);
 
     const Bookkeeper& books_;
-    std::shared_ptr<const RunningPolicy> policy_;
     Shard shard_;
     std::uint64_t series_left_;
     std::atomic<std::uint64_t>& left_out_total_;
     std::uint64_t left_out_ = 0;
     std::vector<std::string> column_labels_;  // by column: `",rule="smtp"} `
-    SubscriberCursor cursor_;
+    std::optional<SubscriberCursor> cursor_;
     SubscriberDrops subscriber_;
     bool started_ = false;
 };

@@ -28,6 +28,11 @@ void require(bool holds, const char* what) {
     }
 }
 
+std::size_t page_up(std::size_t bytes) {
+    constexpr std::size_t kPage = 4096;
+    return (bytes + kPage - 1) / kPage * kPage;
+}
+
 // `message`, with a descriptor if `descriptor` >= 0. A client that has gone is no fault of the fake.
 void send_message(int socket, const void* message, std::size_t bytes, int descriptor = -1) {
     iovec part{const_cast<void*>(message), bytes};
@@ -63,14 +68,16 @@ TempFolder::~TempFolder() {
 CounterMemory::CounterMemory(
     unsigned workers,
     std::uint32_t slot_capacity,
-    std::uint64_t instance
+    std::uint64_t instance,
+    std::uint32_t active_places
 ) {
-    const std::size_t workers_offset = (sizeof(CounterHeader) + 4095) / 4096 * 4096;
-    const std::size_t first_slots =
-        (workers_offset + workers * sizeof(WorkerCounters) + 4095) / 4096 * 4096;
+    const std::size_t workers_offset = page_up(sizeof(CounterHeader));
+    const std::size_t first_slots = page_up(workers_offset + workers * sizeof(WorkerCounters));
     const std::size_t stride =
-        (std::size_t{slot_capacity} * sizeof(SlotCounters) + 4095) / 4096 * 4096;
-    bytes_ = first_slots + workers * stride;
+        page_up((std::size_t{slot_capacity} + active_places) * sizeof(SlotCounters));
+    const std::size_t first_active = first_slots + workers * stride;
+    const std::size_t active_stride = page_up(active_places * sizeof(ActiveEntry));
+    bytes_ = first_active + workers * active_stride;
     file_ = FileDescriptor(::memfd_create("fake-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     require(file_ && ::ftruncate(file_.get(), static_cast<off_t>(bytes_)) == 0, "memfd");
     void* const base = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
@@ -83,13 +90,15 @@ CounterMemory::CounterMemory(
     auto* const header = new (base_) CounterHeader;
     header->worker_count = workers;
     header->slot_capacity = slot_capacity;
-    header->port_count = 0;
     header->instance = instance;
     header->tsc_hz = 1'000'000'000;
     header->memory_bytes = bytes_;
     header->workers_offset = workers_offset;
     header->slots_offset = first_slots;
     header->slots_stride = stride;
+    header->active_offset = first_active;
+    header->active_stride = active_stride;
+    header->active_places = active_places;
 }
 
 CounterMemory::~CounterMemory() {
@@ -103,6 +112,23 @@ WorkerCounters& CounterMemory::worker(unsigned worker) noexcept {
 SlotCounters& CounterMemory::slot(unsigned worker, std::uint32_t slot) noexcept {
     auto* const first = reinterpret_cast<SlotCounters*>(base_ + slots_offset(header(), worker));
     return first[slot];
+}
+
+ActiveTable CounterMemory::active(unsigned worker) noexcept {
+    auto* const entries = reinterpret_cast<ActiveEntry*>(base_ + active_offset(header(), worker));
+    return {
+        std::span(entries, header().active_places),
+        std::span(&active_slot(worker, 0), header().active_places)};
+}
+
+SlotCounters& CounterMemory::active_slot(unsigned worker, std::uint32_t place) noexcept {
+    return slot(worker, header().slot_capacity + place);
+}
+
+std::shared_ptr<const CounterMapping> CounterMemory::map() const {
+    auto mapping = CounterMapping::map(file_, bytes_);
+    require(mapping.has_value(), "map");
+    return std::move(mapping).value();
 }
 
 FakeDataplane::FakeDataplane(std::filesystem::path socket, const Options& options)

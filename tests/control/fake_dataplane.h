@@ -2,7 +2,9 @@
 // ends with the object; so does its socket, as if the process had died.
 #pragma once
 
+#include "control/counter_mapping.h"
 #include "control/file_descriptor.h"
+#include "rules/active_table.h"
 #include "rules/counter_layout.h"
 #include "rules/intake_protocol.h"
 
@@ -10,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -37,7 +40,12 @@ private:
 // The memory of counters as a dataplane lays it out, writable.
 class CounterMemory {
 public:
-    CounterMemory(unsigned workers, std::uint32_t slot_capacity, std::uint64_t instance);
+    CounterMemory(
+        unsigned workers,
+        std::uint32_t slot_capacity,
+        std::uint64_t instance,
+        std::uint32_t active_places = 64
+    );
     CounterMemory(const CounterMemory&) = delete;
     CounterMemory& operator=(const CounterMemory&) = delete;
     CounterMemory(CounterMemory&&) = delete;
@@ -50,6 +58,14 @@ public:
 
     [[nodiscard]] WorkerCounters& worker(unsigned worker) noexcept;
     [[nodiscard]] SlotCounters& slot(unsigned worker, std::uint32_t slot) noexcept;
+
+    // The table of active subscribers, as a worker uses it.
+    [[nodiscard]] ActiveTable active(unsigned worker) noexcept;
+    // The counters of a place of the table.
+    [[nodiscard]] SlotCounters& active_slot(unsigned worker, std::uint32_t place) noexcept;
+
+    // The same memory as clients map it.
+    [[nodiscard]] std::shared_ptr<const CounterMapping> map() const;
 
     [[nodiscard]] const FileDescriptor& file() const noexcept { return file_; }
 

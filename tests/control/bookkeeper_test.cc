@@ -1,0 +1,337 @@
+// The books over the lives of dataplanes and of control itself: never backwards, nothing lost, nothing twice.
+#include "control/bookkeeper.h"
+
+#include "control/layout_store.h"
+#include "tests/control/fake_dataplane.h"
+#include "tests/control/full_disk.h"
+#include "tests/control/policies.h"
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+using namespace portcullis;
+using namespace std::chrono_literals;
+using portcullis::test::CounterMemory;
+using portcullis::test::FullDisk;
+using portcullis::test::make_policy;
+using portcullis::test::pool_text;
+using portcullis::test::TempFolder;
+
+namespace {
+
+constexpr std::uint64_t kLayoutId = 4711;
+
+// As the publisher would make it.
+std::shared_ptr<const RunningPolicy>
+running(const std::string& text, std::uint64_t generation, SlotLayout layout = {}) {
+    auto out = std::make_shared<RunningPolicy>();
+    out->policy = make_policy(text);
+    out->names = std::make_shared<const SubscriberNames>(
+        *out->policy, layout.extended_for(*out->policy).value()
+    );
+    for (const Rule& rule : out->policy->rules) {
+        out->rule_names.push_back(rule.name);
+    }
+    out->generation = Generation{generation};
+    return out;
+}
+
+const std::string& one_pool() {
+    static const std::string text = pool_text("100.64.0.0/24");
+    return text;
+}
+
+// Frames dropped by the first rule: in a slot, and in the totals.
+void drop(CounterMemory& memory, std::uint32_t slot, std::uint32_t frames) {
+    memory.slot(0, slot).dropped[0].frames.add(frames);
+    memory.slot(0, slot).dropped[0].bytes.add(std::uint64_t{frames} * 60);
+    memory.worker(0).rules[0].dropped[0].add(frames, std::uint64_t{frames} * 60);
+    memory.worker(0).received[0].add(frames, std::uint64_t{frames} * 60);
+    memory.worker(0).judged[index_of(Verdict::drop)][0][index_of(Reason::rule)].add(
+        frames, std::uint64_t{frames} * 60
+    );
+}
+
+class Books {
+public:
+    explicit Books(const std::filesystem::path& folder = {}, std::uint64_t layout_id = kLayoutId) {
+        BookkeeperOptions options;
+        options.state_folder = folder;
+        options.layout_id = layout_id;
+        options.look_period = 1h;  // the test says when
+        options.save_period = 0ms;
+        keeper.emplace(options, problem);
+    }
+
+    void begin(const CounterMemory& memory, bool layout_known = true) {
+        keeper->dataplane_found(memory.map(), layout_known);
+        keeper->policy_effective(running(one_pool(), 1));
+    }
+
+    [[nodiscard]] std::shared_ptr<const Summary> look() {
+        keeper->look_now();
+        return keeper->summary();
+    }
+
+    // Frames that the first rule dropped: by reason, by rule and by subscriber must say the same.
+    [[nodiscard]] std::uint64_t dropped() {
+        const auto summary = look();
+        std::uint64_t of_subscribers = 0;
+        for (const SubscriberDrops& one : summary->top) {
+            of_subscribers += one.frames();
+        }
+        const std::uint64_t by_reason =
+            summary->frames.judged[index_of(Verdict::drop)][0][index_of(Reason::rule)].frames;
+        CHECK(summary->rules.at("smtp").dropped[0].frames == by_reason);
+        CHECK(of_subscribers == by_reason);
+        return by_reason;
+    }
+
+    Errors problem;
+    std::optional<Bookkeeper> keeper;
+};
+
+std::unique_ptr<CounterMemory> dataplane(std::uint64_t instance) {
+    auto out = std::make_unique<CounterMemory>(1, 1024, instance);
+    out->header().slots_used = 257;
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("a look leaves totals, the top subscribers and their number") {
+    Books books;
+    const auto memory = dataplane(1);
+    books.begin(*memory);
+    for (std::uint32_t slot = 1; slot <= 30; ++slot) {
+        drop(*memory, slot, slot);
+    }
+    memory->worker(0).unattributed_frames.add(12);
+    const auto summary = books.look();
+    CHECK(summary->dataplane_up);
+    CHECK(summary->subscribers_with_drops == 30);
+    REQUIRE(summary->top.size() == 20);
+    CHECK(summary->top[0].name == "100.64.0.29");
+    CHECK(summary->top[0].frames() == 30);
+    CHECK(summary->top[19].frames() == 11);
+    CHECK(summary->frames.received[0].frames == 465);
+    CHECK(summary->frames.unattributed_frames == 12);
+    CHECK(summary->rules.at("smtp").dropped[0].bytes == 465 * 60);
+    CHECK(summary->rules.at("netbios-smb").dropped[0].frames == 0);
+    CHECK(books.keeper->rank(2, DropOrder::bytes)[1].name == "100.64.0.28");
+}
+
+TEST_CASE("the final values of a dataplane that died are taken before those of the next") {
+    Books books;
+    auto first = dataplane(1);
+    books.begin(*first);
+    drop(*first, 5, 100);
+    CHECK(books.dropped() == 100);
+    drop(*first, 5, 11);
+    books.keeper->dataplane_lost();
+    CHECK(books.dropped() == 111);
+    CHECK_FALSE(books.keeper->summary()->dataplane_up);
+    drop(*first, 5, 7);  // between its last look and its death, nobody has looked
+
+    const auto second = dataplane(2);
+    drop(*second, 5, 1);
+    books.begin(*second);
+    first.reset();  // the mapping stays
+    CHECK(books.dropped() == 119);
+    CHECK(books.keeper->summary()->dataplanes_seen == 2);
+}
+
+TEST_CASE("a restart of control alone counts nothing twice and loses nothing") {
+    const TempFolder folder;
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        CHECK(books.problem.empty());
+        books.begin(*memory);
+        drop(*memory, 5, 100);
+        CHECK(books.dropped() == 100);
+    }
+    drop(*memory, 5, 10);
+    drop(*memory, 6, 1);
+    Books books(folder.path());
+    CHECK(books.problem.empty());
+    CHECK(
+        books.keeper->summary()->frames.received[0].frames == 100
+    );  // before any dataplane is found
+    books.begin(
+        *memory, false
+    );  // that the image is ours is not needed: the state knows the instance
+    CHECK(books.dropped() == 111);
+}
+
+TEST_CASE("control that is killed loses nothing while the dataplane lives") {
+    const TempFolder folder;
+    const TempFolder killed;
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        books.begin(*memory);
+        drop(*memory, 5, 100);
+        CHECK(books.dropped() == 100);
+        // As kill -9 would leave it.
+        std::filesystem::copy(folder.path() / "totals.state", killed.path() / "totals.state");
+        drop(*memory, 5, 50);
+        CHECK(books.dropped() == 150);
+    }
+    drop(*memory, 5, 7);
+    Books books(killed.path());
+    books.begin(*memory);
+    CHECK(books.dropped() == 157);
+}
+
+TEST_CASE("when both have restarted, totals go on from what was saved") {
+    const TempFolder folder;
+    {
+        const auto memory = dataplane(1);
+        Books books(folder.path());
+        books.begin(*memory);
+        drop(*memory, 5, 4'000'000'000);
+        CHECK(books.dropped() == 4'000'000'000);
+    }
+    const auto memory = dataplane(2);
+    drop(*memory, 5, 4'000'000'000);
+    Books books(folder.path());
+    books.begin(*memory);
+    CHECK(books.dropped() == 8'000'000'000);
+}
+
+TEST_CASE("slots of an unknown layout count for nobody until our policy is in force") {
+    Books books;
+    const auto memory = dataplane(1);
+    drop(*memory, 5, 100);
+    books.keeper->dataplane_found(memory->map(), false);
+    CHECK(books.look()->frames.received[0].frames == 100);
+    CHECK(books.keeper->summary()->rules.empty());
+    books.keeper->policy_effective(running(one_pool(), 9));
+    CHECK(books.look()->top.empty());
+    drop(*memory, 5, 3);
+    const auto summary = books.look();
+    REQUIRE(summary->top.size() == 1);
+    CHECK(summary->top[0].frames() == 3);
+    CHECK(summary->rules.at("smtp").dropped[0].frames == 3);
+    CHECK(summary->frames.received[0].frames == 103);
+}
+
+TEST_CASE("totals by slot of another layout start at zero, those by reason go on") {
+    const TempFolder folder;
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        books.begin(*memory);
+        drop(*memory, 5, 100);
+        CHECK(books.dropped() == 100);
+    }
+    drop(*memory, 5, 10);
+    Books books(folder.path(), kLayoutId + 1);
+    CHECK_THAT(to_string(books.problem), Catch::Contains("belong to another slots.state"));
+    books.begin(*memory, false);
+    CHECK(books.look()->top.empty());
+    drop(*memory, 5, 1);
+    const auto summary = books.look();
+    CHECK(summary->frames.received[0].frames == 111);
+    CHECK(summary->rules.at("smtp").dropped[0].frames == 111);
+    REQUIRE(summary->top.size() == 1);
+    CHECK(summary->top[0].frames() == 1);
+}
+
+TEST_CASE("rules are kept by name when their numbers change") {
+    Books books;
+    const auto memory = dataplane(1);
+    books.begin(*memory);
+    drop(*memory, 5, 100);
+    CHECK(books.dropped() == 100);
+    drop(*memory, 5, 5);
+    auto policy = std::make_shared<RunningPolicy>(*running(one_pool(), 2));
+    policy->rule_names = {"telnet", "smtp"};
+    books.keeper->policy_effective(policy);
+    CHECK(books.look()->rules.at("telnet").dropped[0].frames == 0);
+    drop(*memory, 5, 7);
+    const auto summary = books.look();
+    CHECK(summary->rules.at("smtp").dropped[0].frames == 105);
+    CHECK(summary->rules.at("telnet").dropped[0].frames == 7);
+    REQUIRE(summary->top.size() == 1);
+    CHECK(summary->top[0].dropped[0].frames == 7);    // telnet
+    CHECK(summary->top[0].dropped[1].frames == 105);  // smtp before, now other
+}
+
+TEST_CASE("a damaged or truncated state file is reported, and counting starts anew") {
+    const TempFolder folder;
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        books.begin(*memory);
+        drop(*memory, 5, 100);
+        CHECK(books.dropped() == 100);
+    }
+    const auto path = folder.path() / "totals.state";
+    SECTION("truncated") {
+        std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+    }
+    SECTION("damaged") {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(200);
+        file.put('\x5A');
+    }
+    SECTION("empty") {
+        std::filesystem::resize_file(path, 0);
+    }
+    {
+        Books books(folder.path());
+        CHECK_THAT(to_string(books.problem), Catch::Contains("totals.state: "));
+        books.begin(*memory);
+        CHECK(books.dropped() == 100);  // what the dataplane still holds
+    }
+    const Books after(folder.path());
+    CHECK(after.problem.empty());
+}
+
+TEST_CASE("a full disk stops no counting, is counted, and ends when there is room") {
+    const TempFolder folder;
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        books.begin(*memory);
+        drop(*memory, 5, 100);
+        CHECK(books.dropped() == 100);
+        {
+            const FullDisk full(512);
+            drop(*memory, 5, 1);
+            CHECK(books.dropped() == 101);
+            CHECK(books.look()->save_failures >= 1);
+        }
+        const std::uint64_t failures = books.keeper->summary()->save_failures;
+        drop(*memory, 5, 1);
+        CHECK(books.dropped() == 102);
+        CHECK(books.look()->save_failures == failures);
+    }
+    Books books(folder.path());
+    CHECK(books.problem.empty());
+    const auto next = dataplane(2);
+    books.begin(*next);
+    CHECK(books.dropped() == 102);
+}
+
+TEST_CASE("the bookkeeper looks by itself") {
+    BookkeeperOptions options;
+    options.look_period = 5ms;
+    Errors problem;
+    Bookkeeper keeper(options, problem);
+    const auto memory = dataplane(1);
+    keeper.dataplane_found(memory->map(), true);
+    drop(*memory, 5, 3);
+    for (unsigned i = 0; i < 500 && keeper.summary()->frames.received[0].frames != 3; ++i) {
+        std::this_thread::sleep_for(10ms);
+    }
+    CHECK(keeper.summary()->frames.received[0].frames == 3);
+}
