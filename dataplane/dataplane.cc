@@ -5,6 +5,7 @@
 #include <rte_cycles.h>
 
 #include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
 
 #include <array>
 #include <chrono>
@@ -17,6 +18,7 @@ namespace portcullis::dataplane {
 namespace {
 
 constexpr std::chrono::milliseconds kPortExportInterval{200};
+constexpr std::chrono::seconds kWorkerSilenceMax{1};
 
 // Moves the value of `result` to where it is kept; its errors, if it has none.
 template <typename T>
@@ -26,6 +28,11 @@ Errors keep(std::optional<T>& where, Result<T> result) {
     }
     where.emplace(std::move(result).value());
     return {};
+}
+
+// systemd, if it started us (sd_notify(3)); else nobody.
+void tell_service_manager(const char* state) {
+    (void)::sd_notify(0, state);
 }
 
 }  // namespace
@@ -154,9 +161,25 @@ Errors Dataplane::run() {
     spdlog::info(
         "forwarding with {} worker(s), listening at {}", options_.workers, options_.socket.string()
     );
+    tell_service_manager("READY=1");
     serve();
+    tell_service_manager("STOPPING=1");
     workers_.reset();
     return options_.replay.has_value() ? finish_replay() : Errors{};
+}
+
+// Whether every worker has given a sign of life lately.
+bool Dataplane::workers_are_alive() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto latest =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(now - kWorkerSilenceMax);
+    for (unsigned worker = 0; worker < options_.workers; ++worker) {
+        if (counters_->worker(worker).heartbeat_unix_ns.read()
+            < static_cast<std::uint64_t>(latest.count())) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void Dataplane::serve() {
@@ -167,6 +190,9 @@ void Dataplane::serve() {
         const std::optional<int> woken =
             intake_->serve(std::span(wakeups).first(wakeups_left), kPortExportInterval);
         ports_->export_to(counters_->header());
+        if (workers_are_alive()) {
+            tell_service_manager("WATCHDOG=1");
+        }
         if (woken == signals_.descriptor()) {
             return;
         }

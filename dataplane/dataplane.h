@@ -40,6 +40,7 @@ private:
     [[nodiscard]] Errors start_workers();
 
     [[nodiscard]] WorkerThreads::Body worker_body(unsigned worker);
+    [[nodiscard]] bool workers_are_alive();
     void serve();
     [[nodiscard]] Errors finish_replay();
 

@@ -1,14 +1,20 @@
 #include "dataplane/eal.h"
 
+#include "dataplane/file_descriptor.h"
+
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include <fcntl.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <limits>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -65,12 +71,44 @@ std::string lcores_of(const EalSetup& setup, const std::vector<unsigned>& cpus) 
     return out;
 }
 
+// While it lives, what is written to stdout goes nowhere: EAL answers a wrong argument with a hundred lines
+// of its own usage there.
+class SilentStdout {
+public:
+    SilentStdout()
+        : real_(::dup(STDOUT_FILENO))
+        , nowhere_(::open("/dev/null", O_WRONLY | O_CLOEXEC)) {
+        (void)std::fflush(stdout);
+        ::dup2(nowhere_.get(), STDOUT_FILENO);
+    }
+
+    ~SilentStdout() {
+        (void)std::fflush(stdout);
+        ::dup2(real_.get(), STDOUT_FILENO);
+    }
+
+    SilentStdout(const SilentStdout&) = delete;
+    SilentStdout& operator=(const SilentStdout&) = delete;
+    SilentStdout(SilentStdout&&) = delete;
+    SilentStdout& operator=(SilentStdout&&) = delete;
+
+private:
+    FileDescriptor real_;
+    FileDescriptor nowhere_;
+};
+
+bool asks_for_help(const std::vector<std::string>& arguments) {
+    return std::any_of(arguments.begin(), arguments.end(), [](std::string_view argument) {
+        return argument == "-h" || argument == "--help";
+    });
+}
+
 Error start_failure(const EalSetup& setup, const std::string& complaints) {
     return {
         {},
         "DPDK does not start: " + complaints,
         setup.test_mode
-            ? "check what --eal says"
+            ? "check what --eal says (--eal --help lists its words)"
             : "reserve hugepages (dpdk-hugepages.py --setup 2G), bind the ports to vfio-pci "
               "(dpdk-devbind.py), run as root; or use --test-mode for virtual devices"};
 }
@@ -118,7 +156,13 @@ Result<Eal> Eal::start(const EalSetup& setup) {
     }
     const auto argc = static_cast<int>(argv.size());
     argv.push_back(nullptr);
-    if (rte_eal_init(argc, argv.data()) < 0) {
+    std::optional<SilentStdout> silent;
+    if (!asks_for_help(setup.more_arguments)) {
+        silent.emplace();
+    }
+    const bool started = rte_eal_init(argc, argv.data()) >= 0;
+    silent.reset();
+    if (!started) {
         std::string complaints = log->take_complaints();
         if (complaints.empty()) {
             complaints = rte_strerror(rte_errno);

@@ -14,26 +14,26 @@
 
 namespace portcullis::dataplane {
 
+struct UnmapPages {
+    std::size_t size = 0;
+
+    void operator()(std::byte* data) const noexcept { ::munmap(data, size); }
+};
+
 // Memory pages, unmapped at the end.
 class Pages {
 public:
     Pages() noexcept = default;
 
     Pages(std::byte* data, std::size_t size) noexcept
-        : data_(data, Unmap{size}) {}
+        : data_(data, UnmapPages{size}) {}
 
     [[nodiscard]] std::span<std::byte> bytes() const noexcept {
         return {data_.get(), data_ == nullptr ? 0 : data_.get_deleter().size};
     }
 
 private:
-    struct Unmap {
-        std::size_t size = 0;
-
-        void operator()(std::byte* data) const noexcept { ::munmap(data, size); }
-    };
-
-    std::unique_ptr<std::byte, Unmap> data_;
+    std::unique_ptr<std::byte, UnmapPages> data_;
 };
 
 // A policy as workers use it: views into read-only pages that it owns.

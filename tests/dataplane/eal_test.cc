@@ -1,0 +1,102 @@
+// What we tell DPDK: its arguments and the names of its ports.
+#include "dataplane/eal.h"
+
+#include "dataplane/port.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace portcullis::dataplane;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+bool has(const Words& words, const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// The word behind `option`.
+std::string value_of(const Words& words, const std::string& option) {
+    const auto at = std::find(words.begin(), words.end(), option);
+    REQUIRE(at != words.end());
+    REQUIRE(at + 1 != words.end());
+    return *(at + 1);
+}
+
+}  // namespace
+
+TEST_CASE("live workers get a processor each, and the cold thread one of its own if it can") {
+    EalSetup setup;
+    setup.workers = 2;
+    CHECK(value_of(eal_arguments(setup, {4, 5, 6, 7}), "--lcores") == "0@4,1@5,2@6");
+    CHECK(value_of(eal_arguments(setup, {4, 5}), "--lcores") == "0@(4,5),1@4,2@5");
+    CHECK(value_of(eal_arguments(setup, {3}), "--lcores") == "0@(3),1@3,2@3");
+}
+
+TEST_CASE("in test mode nothing is pinned, and nothing needs privileges") {
+    EalSetup setup;
+    setup.test_mode = true;
+    const Words words = eal_arguments(setup, {0, 1});
+    CHECK(value_of(words, "--lcores") == "0@(0,1),1@(0,1)");
+    for (const char* word : {"--no-huge", "--no-pci", "--no-telemetry", "--no-shconf"}) {
+        CHECK(has(words, word));
+    }
+}
+
+TEST_CASE("DPDK may touch the named PCI devices only") {
+    EalSetup setup;
+    CHECK(has(eal_arguments(setup, {0}), "--no-pci"));
+    setup.pci_devices = {"0000:01:00.0", "0000:01:00.1"};
+    const Words words = eal_arguments(setup, {0});
+    CHECK_FALSE(has(words, "--no-pci"));
+    CHECK_FALSE(has(words, "--no-huge"));
+    CHECK(value_of(words, "-a") == "0000:01:00.0");
+    CHECK(std::count(words.begin(), words.end(), "-a") == 2);
+}
+
+TEST_CASE("the operator's own arguments come last, and their lcores instead of ours") {
+    EalSetup setup;
+    setup.more_arguments = {"--log-level=8"};
+    CHECK(eal_arguments(setup, {0}).back() == "--log-level=8");
+    CHECK(has(eal_arguments(setup, {0}), "--lcores"));
+    for (const Words& words : {Words{"-l", "2-5"}, Words{"-l2-5"}, Words{"--lcores=2"}}) {
+        setup.more_arguments = words;
+        CHECK_FALSE(has(eal_arguments(setup, {0}), "--lcores"));
+    }
+}
+
+TEST_CASE("a PCI address is told from a virtual device") {
+    for (const char* device :
+         {"0000:01:00.0", "01:00.1", "0000:AF:1f.7", "0000:01:00.0,representor=0"}) {
+        CHECK(is_pci_device(device));
+    }
+    for (const char* device :
+         {"",
+          "net_pcap0",
+          "net_af_packet0,iface=a",
+          "0000:01:00.8",
+          "0000:01:00",
+          "eth0",
+          "01:00.0.1"}) {
+        CHECK_FALSE(is_pci_device(device));
+    }
+}
+
+TEST_CASE("a port's name has no arguments, and a PCI address its domain") {
+    CHECK(port_name("net_af_packet0,iface=veth0") == "net_af_packet0");
+    CHECK(port_name("net_null0") == "net_null0");
+    CHECK(port_name("01:00.0") == "0000:01:00.0");
+    CHECK(port_name("0001:01:00.0,a=b") == "0001:01:00.0");
+}
+
+TEST_CASE("buffers hold what a virtual device hands over in one piece") {
+    CHECK(buffer_bytes("0000:01:00.0") == 2'048);
+    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=1024") == 2'048);
+    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=16384,blocksz=16384") == 16'384);
+    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=99999999") == 60'000);
+    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=x") == 2'048);
+}

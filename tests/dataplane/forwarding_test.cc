@@ -1,0 +1,265 @@
+// Frames through real ports, as a worker moves them: DPDK's ring port, which takes as many frames as it has
+// room for and refuses the others.
+#include "dataplane/eal.h"
+#include "dataplane/port.h"
+#include "dataplane/running_policy.h"
+#include "dataplane/worker.h"
+#include "tests/dataplane/support.h"
+
+#include <catch2/catch.hpp>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace portcullis;
+using namespace portcullis::dataplane;
+using namespace portcullis::dataplane::test;
+
+namespace {
+
+constexpr std::uint32_t kSubscriber = ipv4(100, 64, 0, 7);
+constexpr std::uint32_t kServer = ipv4(198, 51, 100, 1);
+constexpr unsigned kRingRoom = 31;  // of a ring of 32
+
+// DPDK starts once in a process.
+Eal& eal() {
+    static Eal started = [] {
+        EalSetup setup;
+        setup.test_mode = true;
+        Result<Eal> result = Eal::start(setup);
+        REQUIRE(result.has_value());
+        return std::move(result).value();
+    }();
+    return started;
+}
+
+struct FreeRing {
+    void operator()(rte_ring* ring) const noexcept { rte_ring_free(ring); }
+};
+
+using Ring = std::unique_ptr<rte_ring, FreeRing>;
+
+// A port over two rings: what a test puts into `in` is received, what is sent comes out of `out`.
+struct RingPort {
+    Ring in;
+    Ring out;
+    std::uint16_t id = 0;
+
+    RingPort(const std::string& name, unsigned out_size, rte_mempool* pool)
+        : in(rte_ring_create((name + "i").c_str(), 1024, 0, 0))
+        , out(rte_ring_create((name + "o").c_str(), out_size, 0, 0)) {
+        std::array<rte_ring*, 1> receive = {in.get()};
+        std::array<rte_ring*, 1> send = {out.get()};
+        const int made = rte_eth_from_rings(name.c_str(), receive.data(), 1, send.data(), 1, 0);
+        REQUIRE(made >= 0);
+        id = static_cast<std::uint16_t>(made);
+        const rte_eth_conf configuration{};
+        REQUIRE(rte_eth_dev_configure(id, 1, 1, &configuration) == 0);
+        REQUIRE(rte_eth_rx_queue_setup(id, 0, 64, 0, nullptr, pool) == 0);
+        REQUIRE(rte_eth_tx_queue_setup(id, 0, 64, 0, nullptr) == 0);
+        REQUIRE(rte_eth_dev_start(id) == 0);
+    }
+
+    ~RingPort() {
+        (void)rte_eth_dev_stop(id);
+        (void)rte_eth_dev_close(id);
+    }
+
+    RingPort(const RingPort&) = delete;
+    RingPort& operator=(const RingPort&) = delete;
+    RingPort(RingPort&&) = delete;
+    RingPort& operator=(RingPort&&) = delete;
+};
+
+// A pool, two ports, and one worker between them.
+class Bench {
+public:
+    Bench()
+        : name_("t" + std::to_string(++made))
+        , pool_(rte_pktmbuf_pool_create(name_.c_str(), kFrames, 0, 0, 2176, 0))
+        , inside(name_ + "a", 1024, pool_.get())
+        , outside(name_ + "b", kRingRoom + 1, pool_.get())
+        , housekeeping(policies, 0, state) {
+        state.counters = &counters;
+        state.slots = slots.data();
+    }
+
+    ~Bench() {
+        // Whatever came out is the test's to free.
+        for (rte_ring* ring :
+             {inside.out.get(), outside.out.get(), inside.in.get(), outside.in.get()}) {
+            void* frame = nullptr;
+            while (rte_ring_dequeue(ring, &frame) == 0) {
+                rte_pktmbuf_free(static_cast<rte_mbuf*>(frame));
+            }
+        }
+    }
+
+    Bench(const Bench&) = delete;
+    Bench& operator=(const Bench&) = delete;
+    Bench(Bench&&) = delete;
+    Bench& operator=(Bench&&) = delete;
+
+    void arrive(RingPort& port, const Frame& bytes) {
+        rte_mbuf* frame = rte_pktmbuf_alloc(pool_.get());
+        REQUIRE(frame != nullptr);
+        std::memcpy(
+            rte_pktmbuf_append(frame, static_cast<std::uint16_t>(bytes.size())),
+            bytes.data(),
+            bytes.size()
+        );
+        REQUIRE(rte_ring_enqueue(port.in.get(), frame) == 0);
+    }
+
+    // Frames that are neither in the pool nor in a ring.
+    [[nodiscard]] unsigned frames_out_of_sight() const {
+        const unsigned in_rings = rte_ring_count(inside.in.get()) + rte_ring_count(inside.out.get())
+                                  + rte_ring_count(outside.in.get())
+                                  + rte_ring_count(outside.out.get());
+        return kFrames - rte_mempool_avail_count(pool_.get()) - in_rings;
+    }
+
+    [[nodiscard]] std::vector<Lane> lanes() const {
+        return {
+            {{inside.id, 0}, {outside.id, 0}, Direction::outbound},
+            {{outside.id, 0}, {inside.id, 0}, Direction::inbound}};
+    }
+
+    // Runs the worker until it has received `frames`, and a little longer.
+    void run_until_received(std::uint64_t frames) {
+        std::atomic<bool> stop{false};
+        std::thread worker([&] {
+            run_worker(state, housekeeping, lanes(), Idle::sleep, stop);
+            housekeeping.leave();
+        });
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (counters.received[0].frames.read() + counters.received[1].frames.read() < frames
+               && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        stop.store(true);
+        worker.join();
+    }
+
+private:
+    static constexpr unsigned kFrames = 1023;
+    static inline unsigned made = 0;
+
+    std::string name_;
+    FramePool pool_;
+
+public:
+    RingPort inside;
+    RingPort outside;
+    WorkerCounters counters;
+    std::vector<SlotCounters> slots = std::vector<SlotCounters>(kPolicySlots);
+    PolicySlot policies{1};
+    WorkerState state;
+    Housekeeping housekeeping;
+};
+
+RunningPolicy policy_of(const ImageBytes& image) {
+    RunningPolicy out;
+    const Result<ImageView> view = validate(image.bytes());
+    REQUIRE(view.has_value());
+    out.view = view.value();
+    out.generation = {7};
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("frames cross in both directions, unchanged, and dropped ones do not") {
+    (void)eal();
+    Bench bench;
+    const ImageBytes image = image_of(kPolicyText);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    const Frame web = tcp_frame(kSubscriber, kServer, 443, 200);
+    const Frame reply = tcp_frame(kServer, kSubscriber, 40'000, 300);
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 25));
+    bench.arrive(bench.inside, web);
+    bench.arrive(bench.outside, reply);
+    bench.run_until_received(3);
+
+    CHECK(bench.counters.generation.read() == 7);
+    CHECK(bench.counters.transmitted[0].frames.read() == 1);
+    CHECK(bench.counters.transmitted[0].bytes.read() == 200);
+    CHECK(bench.counters.transmitted[1].bytes.read() == 300);
+    CHECK(bench.counters.rules[0].dropped[0].frames.read() == 1);
+    CHECK(rte_ring_count(bench.outside.out.get()) == 1);
+    CHECK(rte_ring_count(bench.inside.out.get()) == 1);
+    void* sent = nullptr;
+    REQUIRE(rte_ring_dequeue(bench.outside.out.get(), &sent) == 0);
+    auto* frame = static_cast<rte_mbuf*>(sent);
+    CHECK(frame->pkt_len == web.size());
+    CHECK(std::memcmp(rte_pktmbuf_mtod(frame, const void*), web.data(), web.size()) == 0);
+    rte_pktmbuf_free(frame);
+    CHECK(bench.frames_out_of_sight() == 0);
+}
+
+TEST_CASE("what a port refuses is freed and counted") {
+    (void)eal();
+    Bench bench;
+    constexpr unsigned kArriving = 100;
+    for (unsigned i = 0; i < kArriving; ++i) {
+        bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 443, 100));
+    }
+    bench.run_until_received(kArriving);
+    CHECK(bench.counters.received[0].frames.read() == kArriving);
+    CHECK(bench.counters.transmitted[0].frames.read() == kRingRoom);
+    CHECK(bench.counters.transmitted[0].bytes.read() == kRingRoom * 100);
+    CHECK(bench.counters.transmit_refused[0].frames.read() == kArriving - kRingRoom);
+    CHECK(bench.counters.transmit_refused[0].bytes.read() == (kArriving - kRingRoom) * 100);
+    CHECK(bench.frames_out_of_sight() == 0);
+}
+
+TEST_CASE("without a policy everything is dropped where the operator says so") {
+    (void)eal();
+    Bench bench;
+    bench.state.before_policy = Verdict::drop;
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 443));
+    bench.arrive(bench.outside, tcp_frame(kServer, kSubscriber, 443));
+    bench.run_until_received(2);
+    for (const unsigned side : {0U, 1U}) {
+        CHECK(bench.counters.judged[1][side][index_of(Reason::no_policy)].frames.read() == 1);
+        CHECK(bench.counters.transmitted[side].frames.read() == 0);
+    }
+    CHECK(bench.frames_out_of_sight() == 0);
+}
+
+TEST_CASE("an idle worker gives signs of life, takes policies, and counts its turns") {
+    (void)eal();
+    Bench bench;
+    std::atomic<bool> stop{false};
+    std::thread worker([&] {
+        run_worker(bench.state, bench.housekeeping, bench.lanes(), Idle::sleep, stop);
+        bench.housekeeping.leave();
+    });
+    const ImageBytes image = image_of(kPolicyText);
+    const auto began = std::chrono::steady_clock::now();
+    bench.policies.publish(policy_of(image));
+    CHECK(bench.policies.settle(began + std::chrono::seconds(2)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const std::uint64_t heartbeat = bench.counters.heartbeat_unix_ns.read();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    CHECK(bench.counters.heartbeat_unix_ns.read() > heartbeat);
+    CHECK(bench.counters.generation.read() == 7);
+    stop.store(true);
+    worker.join();
+    CHECK(bench.counters.turns.read() > 0);
+    CHECK(bench.counters.busy_turns.read() == 0);
+    CHECK(bench.counters.busy_cycles.read() == 0);
+    CHECK(bench.counters.cycles.read() > 0);
+}
