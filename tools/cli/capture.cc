@@ -186,13 +186,20 @@ void CaptureWriter::write(const CaptureFrame& frame) noexcept {
     header.len = frame.wire_bytes;
     // The library takes its own handle as an untyped pointer.
     pcap_dump(reinterpret_cast<u_char*>(dumper_.get()), &header, frame.bytes.data());
+    if (write_error_ == 0 && std::ferror(pcap_dump_file(dumper_.get())) != 0) {
+        write_error_ = errno != 0 ? errno : EIO;
+    }
+}
+
+std::optional<Error> CaptureWriter::flush() {
+    errno = write_error_;
+    const bool whole = write_error_ == 0 && pcap_dump_flush(dumper_.get()) == 0;
+    return whole ? std::nullopt : std::optional<Error>(file_.failed(errno));
 }
 
 std::optional<Error> CaptureWriter::commit() {
-    errno = 0;
-    const bool whole =
-        pcap_dump_flush(dumper_.get()) == 0 && std::ferror(pcap_dump_file(dumper_.get())) == 0;
-    return whole ? file_.commit() : file_.failed(errno);
+    std::optional<Error> error = flush();
+    return error ? error : file_.commit();
 }
 
 }  // namespace portcullis::cli

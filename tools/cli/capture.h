@@ -72,6 +72,9 @@ public:
     create(const std::filesystem::path& path, const CaptureFormat& format);
 
     void write(const CaptureFrame& frame) noexcept;
+
+    // As in OutputFile.
+    [[nodiscard]] std::optional<Error> flush();
     [[nodiscard]] std::optional<Error> commit();
 
 private:
@@ -88,6 +91,7 @@ private:
     Shape shape_;
     std::unique_ptr<pcap_dumper, Close> dumper_;  // writes through a descriptor of its own
     std::uint32_t nanoseconds_of_tick_;
+    int write_error_ = 0;  // errno of the first write() that failed
 };
 
 }  // namespace portcullis::cli

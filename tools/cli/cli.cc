@@ -4,7 +4,9 @@
 #include "tools/cli/check.h"
 #include "tools/cli/diff.h"
 #include "tools/cli/explain.h"
+#include "tools/cli/reasons.h"
 #include "tools/cli/replay.h"
+#include "tools/cli/show.h"
 
 #include <CLI/CLI.hpp>
 
@@ -73,7 +75,7 @@ void add_diff(CLI::App& app, Action& action) {
 
 void add_explain(CLI::App& app, Action& action) {
     CLI::App* const command = app.add_subcommand(
-        "explain", "Say which subscriber, class, rule and exception decide about a flow"
+        "explain", "Say which subscriber, class, rule and exception decide about a flow or a frame"
     );
     const auto options = std::make_shared<ExplainOptions>();
     CLI::Range port(0, 65'535);
@@ -83,16 +85,27 @@ void add_explain(CLI::App& app, Action& action) {
     command->add_option("--policy", options->policy, "The policy file (TOML)")
         ->required()
         ->type_name("FILE");
-    command->add_option("--src", options->source, "Source address of the frame")
-        ->required()
-        ->type_name("ADDRESS");
-    command->add_option("--dst", options->destination, "Destination address of the frame")
-        ->required()
-        ->type_name("ADDRESS");
-    command->add_option("--dport", options->destination_port, "Destination port")
-        ->required()
-        ->type_name("PORT")
-        ->check(port);
+    CLI::Option* const source =
+        command->add_option("--src", options->source, "Source address of the frame")
+            ->type_name("ADDRESS");
+    CLI::Option* const destination =
+        command->add_option("--dst", options->destination, "Destination address of the frame")
+            ->type_name("ADDRESS");
+    CLI::Option* const destination_port =
+        command->add_option("--dport", options->destination_port, "Destination port")
+            ->type_name("PORT")
+            ->check(port);
+    CLI::Option* const capture =
+        command
+            ->add_option("--in", options->capture, "Instead of a flow: the frames of this capture")
+            ->type_name("FILE")
+            ->excludes(source)
+            ->excludes(destination)
+            ->excludes(destination_port);
+    command->add_option("--frame", options->frame, "Only this one, counted from 1")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber)
+        ->needs(capture);
     command->add_option("--sport", options->source_port, "Source port")
         ->type_name("PORT")
         ->check(port)
@@ -109,8 +122,16 @@ void add_explain(CLI::App& app, Action& action) {
         "  portcullis explain --policy policy.toml --src 100.64.7.9 --dst 198.51.100.1 --dport 25\n"
         "  portcullis explain --policy policy.toml --inbound --src 198.51.100.1 --sport 25 \\\n"
         "      --dst 100.64.7.9 --dport 49152\n"
+        "  portcullis explain --policy policy.toml --in border.pcap --frame 17\n"
     );
-    command->callback([&action, options] {
+    command->callback([&action, options, source, destination, destination_port, capture] {
+        if (capture->empty()) {
+            for (const CLI::Option* needed : {source, destination, destination_port}) {
+                if (needed->empty()) {
+                    throw CLI::RequiredError(needed->get_name());
+                }
+            }
+        }
         action = [options](Console& console) {
             return run_explain(*options, console);
         };
@@ -175,6 +196,61 @@ void add_replay(CLI::App& app, Action& action) {
     command->callback([&action, options] {
         action = [options](Console& console) {
             return run_replay(*options, console);
+        };
+    });
+}
+
+void add_show(CLI::App& app, Action& action) {
+    CLI::App* const command =
+        app.add_subcommand("show", "Show what a running portcullis-control knows");
+    const auto options = std::make_shared<ShowOptions>();
+    CLI::IsMember what({"status", "counters", "policy", "subscribers"});
+    what.description("");
+    command->add_option("WHAT", options->what, "status, counters, policy or subscribers")
+        ->type_name("")
+        ->check(what)
+        ->capture_default_str();
+    CLI::Option* const socket =
+        command
+            ->add_option(
+                "--socket", options->address.socket, "The Unix socket of portcullis-control"
+            )
+            ->type_name("PATH")
+            ->capture_default_str();
+    command
+        ->add_option(
+            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
+        )
+        ->type_name("URL")
+        ->excludes(socket);
+    command->add_option("--top", options->top, "Of subscribers, those with most drops")
+        ->type_name("N")
+        ->capture_default_str();
+    add_json_flag(*command, options->json);
+    command->footer("Exit status: 0 done, 2 portcullis-control does not answer.\n\n"
+                    "Examples:\n"
+                    "  portcullis show\n"
+                    "  portcullis show subscribers --top 100\n"
+                    "  portcullis show counters --url http://127.0.0.1:9925 --json | jq .rules\n");
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_show(*options, console);
+        };
+    });
+}
+
+void add_reasons(CLI::App& app, Action& action) {
+    CLI::App* const command =
+        app.add_subcommand("reasons", "List the reasons that a verdict can have");
+    const auto json = std::make_shared<bool>(false);
+    add_json_flag(*command, *json);
+    command->footer("Exit status: 0.\n\n"
+                    "Examples:\n"
+                    "  portcullis reasons\n"
+                    "  portcullis reasons --json | jq '.reasons[] | select(.may_drop)'\n");
+    command->callback([&action, json] {
+        action = [json](Console& console) {
+            return run_reasons(*json, console);
         };
     });
 }
@@ -245,6 +321,8 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_diff(app, action);
     add_explain(app, action);
     add_replay(app, action);
+    add_show(app, action);
+    add_reasons(app, action);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked_for_text) {  // --help, --version

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <fstream>
 #include <sstream>
@@ -45,13 +44,6 @@ std::string tail_of(const std::filesystem::path& log) {
         out += "\n    " + printable(line);
     }
     return out;
-}
-
-Error interrupted() {
-    return {
-        {},
-        std::string("interrupted by ") + ::strsignal(StopSignals::received()),
-        "start it again"};
 }
 
 // One dataplane from its start to its end.
@@ -100,7 +92,7 @@ public:
             }
             const std::optional<ProcessEnd> end = child_->wait_for(milliseconds(10));
             if (StopSignals::received() != 0) {
-                return {interrupted()};
+                return {StopSignals::error()};
             }
             if (end) {
                 return {ended_early(*end)};
@@ -117,7 +109,7 @@ public:
         if (!answer) {
             const std::optional<ProcessEnd> end = child_->wait_for(milliseconds(100));
             if (StopSignals::received() != 0) {
-                return {interrupted()};
+                return {StopSignals::error()};
             }
             return end ? Errors{ended_early(*end)} : answer.errors();
         }
@@ -136,7 +128,7 @@ public:
             const std::optional<ProcessEnd> end = child_->wait_for(milliseconds(100));
             if (StopSignals::received() != 0) {
                 child_->send(StopSignals::received());
-                return {interrupted()};
+                return {StopSignals::error()};
             }
             if (end) {
                 return end->success() ? Errors{} : Errors{ended_early(*end)};

@@ -3,8 +3,10 @@
 #include "rules/decision.h"
 #include "rules/quoted_text.h"
 #include "rules/reference_model.h"
+#include "tools/cli/capture.h"
 #include "tools/cli/compiled_policy.h"
 #include "tools/cli/json.h"
+#include "tools/cli/link_layer.h"
 #include "tools/cli/plain_frame.h"
 #include "tools/cli/table.h"
 
@@ -54,6 +56,26 @@ std::string endpoint(const Address& address, std::uint16_t port) {
     return (address.family == Family::ipv6 ? "[" + text + "]" : text) + ":" + std::to_string(port);
 }
 
+// What is asked: one frame, and what is known of it.
+struct Question {
+    std::vector<std::uint8_t> frame;
+    std::string title;
+    Json facts = Json::object();
+};
+
+Question question_of(const Flow& flow, const ExplainOptions& options) {
+    Question out;
+    out.frame = plain_frame(flow);
+    out.title = options.transport + " " + endpoint(flow.source, flow.source_port) + " -> "
+                + endpoint(flow.destination, flow.destination_port);
+    out.facts["proto"] = options.transport;
+    out.facts["src"] = options.source;
+    out.facts["sport"] = options.source_port;
+    out.facts["dst"] = options.destination;
+    out.facts["dport"] = options.destination_port;
+    return out;
+}
+
 // The two judgements of one frame.
 struct Findings {
     Direction direction = Direction::outbound;
@@ -61,8 +83,8 @@ struct Findings {
     ReferenceJudgement reference;
 };
 
-Findings judge_both(const CompiledPolicy& compiled, const Flow& flow, bool inbound) {
-    const std::vector<std::uint8_t> frame = plain_frame(flow);
+Findings
+judge_both(const CompiledPolicy& compiled, const std::vector<std::uint8_t>& frame, bool inbound) {
     const Direction direction = inbound ? Direction::inbound : Direction::outbound;
     return {
         direction,
@@ -96,14 +118,11 @@ std::optional<std::uint32_t> slot_of(const CompiledPolicy& compiled, const Findi
 
 void print_text(
     const CompiledPolicy& compiled,
-    const Flow& flow,
-    const ExplainOptions& options,
+    const Question& question,
     const Findings& findings,
     Console& console
 ) {
-    console.out << label(findings.direction) << " " << options.transport << " "
-                << endpoint(flow.source, flow.source_port) << " -> "
-                << endpoint(flow.destination, flow.destination_port) << "\n\n";
+    console.out << label(findings.direction) << " " << question.title << "\n\n";
     Table steps({{""}, {""}});
     for (const ReferenceStep& step : findings.reference.trace) {
         steps.add_row({step.subject, printable(step.finding)});
@@ -121,22 +140,14 @@ void print_text(
                 << " [" << reason.source << "]\n";
 }
 
-Json to_json(
-    const CompiledPolicy& compiled,
-    const ExplainOptions& options,
-    const Findings& findings
-) {
+Json to_json(const CompiledPolicy& compiled, const Question& question, const Findings& findings) {
     const Outcome& outcome = findings.image.outcome;
     const ReferenceJudgement& reference = findings.reference;
     const std::optional<std::uint32_t> slot = slot_of(compiled, findings);
     const bool has_rule = outcome.rule != kNoRule;
     Json out = Json::object();
     out["direction"] = label(findings.direction);
-    out["proto"] = options.transport;
-    out["src"] = options.source;
-    out["sport"] = options.source_port;
-    out["dst"] = options.destination;
-    out["dport"] = options.destination_port;
+    out.update(question.facts);
     out["verdict"] = label(outcome.verdict);
     out["reason"] = label(outcome.reason);
     out["rule"] = has_rule ? Json(rule_name(compiled.policy, outcome.rule)) : Json();
@@ -190,29 +201,111 @@ ExitStatus report_disagreement(const Policy& policy, const Findings& findings, C
     );
 }
 
+// Judges the frame of `question` and says how; a disagreement is printed, and then nothing else.
+ExitStatus answer(
+    const CompiledPolicy& compiled,
+    const Question& question,
+    const ExplainOptions& options,
+    Console& console
+) {
+    const Findings findings = judge_both(compiled, question.frame, options.inbound);
+    if (!agree(findings)) {
+        return report_disagreement(compiled.policy, findings, console);
+    }
+    if (options.json) {
+        print_json(console, to_json(compiled, question, findings));
+    } else {
+        print_text(compiled, question, findings, console);
+    }
+    return ExitStatus::done;
+}
+
+// The question about `captured`, which is frame `number` of a capture of `link` frames.
+Question question_of(
+    const CaptureFrame& captured,
+    LinkLayer link,
+    std::uint64_t number,
+    const ExplainOptions& options
+) {
+    Question out;
+    if (link == LinkLayer::ethernet) {
+        out.frame.assign(captured.bytes.begin(), captured.bytes.end());
+    } else {
+        to_ethernet(link, captured.bytes, out.frame);
+    }
+    out.title = "frame " + std::to_string(number) + " of " + options.capture.string() + ", "
+                + std::to_string(captured.bytes.size()) + " bytes";
+    out.facts["frame"] = number;
+    return out;
+}
+
+ExitStatus
+explain_capture(const CompiledPolicy& compiled, const ExplainOptions& options, Console& console) {
+    Result<CaptureReader> opened = CaptureReader::open(options.capture);
+    if (!opened) {
+        return could_not_run(console, opened.errors());
+    }
+    CaptureReader& reader = opened.value();
+    const std::optional<LinkLayer> link = link_layer_of(reader.data_link());
+    if (!link) {
+        return could_not_run(
+            console,
+            {unreadable_capture(
+                options.capture,
+                "its link layer is " + describe_data_link(reader.data_link()),
+                "only captures of Ethernet and of IP packets can be judged"
+            )}
+        );
+    }
+    CaptureFrame captured;
+    while (reader.next(captured)) {
+        const std::uint64_t number = reader.frames_read();
+        if (options.frame != 0 && number != options.frame) {
+            continue;
+        }
+        if (!options.json && options.frame == 0 && number > 1) {
+            console.out << '\n';
+        }
+        const ExitStatus status =
+            answer(compiled, question_of(captured, *link, number, options), options, console);
+        if (status != ExitStatus::done || number == options.frame) {
+            return status;
+        }
+    }
+    if (reader.error()) {
+        return could_not_run(console, {*reader.error()});
+    }
+    if (options.frame != 0) {
+        return could_not_run(
+            console,
+            {Error{
+                {},
+                "--frame " + std::to_string(options.frame) + ": " + options.capture.string()
+                    + " has only " + std::to_string(reader.frames_read()) + " frames",
+                "frames count from 1"}}
+        );
+    }
+    return ExitStatus::done;
+}
+
 }  // namespace
 
 ExitStatus run_explain(const ExplainOptions& options, Console& console) {
-    const Result<Flow> flow = flow_of(options);
-    if (!flow) {
-        return could_not_run(console, flow.errors());
+    std::optional<Question> about_flow;
+    if (options.capture.empty()) {
+        const Result<Flow> flow = flow_of(options);
+        if (!flow) {
+            return could_not_run(console, flow.errors());
+        }
+        about_flow = question_of(flow.value(), options);
     }
     const PolicyAttempt attempt = compile_file(options.policy);
     if (!attempt.compiled) {
         print_errors(console, attempt.errors);
         return attempt.status;
     }
-    const CompiledPolicy& compiled = *attempt.compiled;
-    const Findings findings = judge_both(compiled, flow.value(), options.inbound);
-    if (!agree(findings)) {
-        return report_disagreement(compiled.policy, findings, console);
-    }
-    if (options.json) {
-        print_json(console, to_json(compiled, options, findings));
-    } else {
-        print_text(compiled, flow.value(), options, findings, console);
-    }
-    return ExitStatus::done;
+    return about_flow ? answer(*attempt.compiled, *about_flow, options, console)
+                      : explain_capture(*attempt.compiled, options, console);
 }
 
 }  // namespace portcullis::cli

@@ -1,4 +1,5 @@
-// portcullis explain: which subscriber, class, rule and exception decide about a flow, step by step. The compiled
+// portcullis explain: which subscriber, class, rule and exception decide about a flow or
+// a frame, step by step. The compiled
 // image and the reference model judge it both; should they ever differ, that is said, not hidden. One thread.
 #pragma once
 
@@ -17,6 +18,9 @@ struct ExplainOptions {
     std::string transport = "tcp";       // or "udp"
     std::uint16_t source_port = 49'152;  // the first ephemeral one (RFC 6335 section 6)
     std::uint16_t destination_port = 0;
+    // Instead of a flow: a frame of a capture, counted from 1; 0: every frame.
+    std::filesystem::path capture;
+    std::uint64_t frame = 0;
     bool inbound = false;
     bool json = false;
 };

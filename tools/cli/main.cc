@@ -2,7 +2,17 @@
 #include "tools/cli/cli.h"
 #include "tools/cli/console.h"
 
+#include <exception>
+#include <iostream>
+
 int main(int argc, char** argv) {
-    portcullis::cli::Console console = portcullis::cli::standard_console();
-    return static_cast<int>(portcullis::cli::run(argc, argv, console));
+    using namespace portcullis::cli;
+    try {
+        Console console = standard_console();
+        return static_cast<int>(run(argc, argv, console));
+    } catch (const std::exception& error) {
+        // Out of memory or the like: nothing that was foreseen.
+        std::cerr << "portcullis: " << error.what() << '\n';
+        return static_cast<int>(ExitStatus::could_not_run);
+    }
 }

@@ -91,11 +91,18 @@ Error OutputFile::failed(int error_number) const {
     return cannot_write(path_, error_number != 0 ? error_number : EIO);
 }
 
-std::optional<Error> OutputFile::commit() {
+std::optional<Error> OutputFile::flush() {
     errno = write_error_;
     const bool whole =
         write_error_ == 0 && std::fflush(stream_.get()) == 0 && std::ferror(stream_.get()) == 0;
-    if (!whole || (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0)) {
+    return whole ? std::nullopt : std::optional<Error>(failed(errno));
+}
+
+std::optional<Error> OutputFile::commit() {
+    if (std::optional<Error> error = flush()) {
+        return error;
+    }
+    if (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0) {
         return failed(errno);
     }
     temporary_.clear();

@@ -27,13 +27,16 @@ public:
     // The stream, for libraries that write by themselves.
     [[nodiscard]] std::FILE* stream() noexcept { return stream_.get(); }
 
-    // A failure is remembered, and said by commit().
+    // A failure is remembered, and said by flush() and commit().
     void write(std::string_view bytes) noexcept;
 
-    // Everything is on its way to the disk and stands under the name asked for; or why not.
+    // Everything written so far has left this program; or why not.
+    [[nodiscard]] std::optional<Error> flush();
+
+    // The same, and the file stands under the name asked for. Nothing can be written after that.
     [[nodiscard]] std::optional<Error> commit();
 
-    // What commit() says when another stream on this file has failed.
+    // What flush() says when another stream on this file has failed.
     [[nodiscard]] Error failed(int error_number) const;
 
 private:

@@ -2,13 +2,13 @@
 
 #include "tools/cli/compiled_policy.h"
 #include "tools/cli/dataplane_run.h"
+#include "tools/cli/frame_owner.h"
 #include "tools/cli/prepared_capture.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/replay_check.h"
 #include "tools/cli/replay_outputs.h"
 #include "tools/cli/replay_report.h"
 #include "tools/cli/stop_signals.h"
-#include "tools/cli/subscriber_names.h"
 #include "tools/cli/temp_dir.h"
 #include "tools/cli/verdict_records.h"
 
@@ -101,7 +101,7 @@ private:
                 return StopSignals::received() == 0;
             });
         if (!capture) {
-            return capture.errors();
+            return StopSignals::received() == 0 ? capture.errors() : Errors{StopSignals::error()};
         }
         capture_.emplace(std::move(capture).value());
         Result<ReplayOutputs> outputs = ReplayOutputs::create(options_, capture_->summary.format);
@@ -147,7 +147,7 @@ private:
             if (record.frame % kProgressFrames == 0) {
                 progress_.show("summed up", record.frame, capture_->summary.frames);
                 if (StopSignals::received() != 0) {
-                    return {Error{{}, "interrupted", "start it again"}};
+                    return {StopSignals::error()};
                 }
             }
         }
@@ -161,7 +161,7 @@ private:
     const CompiledPolicy& compiled_;
     Console& console_;
     Progress progress_;
-    SubscriberNames names_;
+    FrameOwners names_;
     ReplayTally tally_;
     std::optional<PreparedCapture> capture_;
     std::shared_ptr<const CounterMapping> counters_;

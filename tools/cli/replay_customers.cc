@@ -16,10 +16,24 @@ bool ranks_before(const Customer& a, const Customer& b) {
     return a.prefixes.front() < b.prefixes.front();
 }
 
+// Most frames first; equal ones as verdict.h and the policy rank them.
+void sort_causes(SubscriberTally& tally) {
+    std::sort(
+        tally.dropped.begin(),
+        tally.dropped.end(),
+        [](const DropCause& a, const DropCause& b) {
+            if (a.tally.frames != b.tally.frames) {
+                return a.tally.frames > b.tally.frames;
+            }
+            return a.reason != b.reason ? a.reason < b.reason : a.rule < b.rule;
+        }
+    );
+}
+
 }  // namespace
 
 std::vector<Customer>
-top_customers(const ReplayTally& tally, const SubscriberNames& names, std::uint64_t count) {
+top_customers(const ReplayTally& tally, const FrameOwners& names, std::uint64_t count) {
     std::vector<Customer> out;
     std::map<const std::string*, std::size_t> named;  // index into out
     for (const auto& [prefix, subscriber] : tally.subscribers()) {
@@ -37,6 +51,7 @@ top_customers(const ReplayTally& tally, const SubscriberNames& names, std::uint6
     }
     for (Customer& customer : out) {
         std::sort(customer.prefixes.begin(), customer.prefixes.end());
+        sort_causes(customer.tally);
     }
     std::sort(out.begin(), out.end(), ranks_before);
     if (count != 0 && out.size() > count) {

@@ -2,8 +2,8 @@
 // One thread.
 #pragma once
 
+#include "tools/cli/frame_owner.h"
 #include "tools/cli/replay_tally.h"
-#include "tools/cli/subscriber_names.h"
 
 #include <cstdint>
 #include <string>
@@ -19,6 +19,6 @@ struct Customer {
 
 // At most `count` of them (0: all); equal ones by name.
 [[nodiscard]] std::vector<Customer>
-top_customers(const ReplayTally& tally, const SubscriberNames& names, std::uint64_t count);
+top_customers(const ReplayTally& tally, const FrameOwners& names, std::uint64_t count);
 
 }  // namespace portcullis::cli

@@ -17,12 +17,8 @@ void keep(Result<T> made, std::optional<T>& where, Errors& errors) {
     }
 }
 
-template <typename T>
-void commit_one(std::optional<T>& file, Errors& errors) {
-    if (!file) {
-        return;
-    }
-    if (std::optional<Error> error = file->commit()) {
+void note(std::optional<Error> error, Errors& errors) {
+    if (error) {
         errors.push_back(*std::move(error));
     }
 }
@@ -70,9 +66,16 @@ void ReplayOutputs::write(
 
 Errors ReplayOutputs::commit() {
     Errors errors;
-    commit_one(verdicts_, errors);
-    commit_one(passed_, errors);
-    commit_one(dropped_, errors);
+    // One that is not whole keeps the others from appearing.
+    note(verdicts_ ? verdicts_->flush() : std::nullopt, errors);
+    note(passed_ ? passed_->flush() : std::nullopt, errors);
+    note(dropped_ ? dropped_->flush() : std::nullopt, errors);
+    if (!errors.empty()) {
+        return errors;
+    }
+    note(verdicts_ ? verdicts_->commit() : std::nullopt, errors);
+    note(passed_ ? passed_->commit() : std::nullopt, errors);
+    note(dropped_ ? dropped_->commit() : std::nullopt, errors);
     return errors;
 }
 

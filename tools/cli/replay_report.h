@@ -3,10 +3,10 @@
 
 #include "control/counter_mapping.h"
 #include "tools/cli/compiled_policy.h"
+#include "tools/cli/frame_owner.h"
 #include "tools/cli/prepared_capture.h"
 #include "tools/cli/replay.h"
 #include "tools/cli/replay_tally.h"
-#include "tools/cli/subscriber_names.h"
 
 namespace portcullis::cli {
 
@@ -16,7 +16,7 @@ struct ReplayAnswer {
     const CaptureSummary& capture;
     const ReplayTally& tally;
     const CounterMapping& counters;
-    const SubscriberNames& names;
+    const FrameOwners& names;
 };
 
 void print_replay_text(const ReplayAnswer& answer, Console& console);

@@ -1,6 +1,8 @@
 #include "tools/cli/stop_signals.h"
 
 #include <atomic>
+#include <cstring>
+#include <string>
 
 namespace portcullis::cli {
 
@@ -34,6 +36,10 @@ StopSignals::~StopSignals() {
 
 int StopSignals::received() noexcept {
     return first_signal.load(std::memory_order_relaxed);
+}
+
+Error StopSignals::error() {
+    return {{}, std::string("interrupted by ") + ::sigdescr_np(received()), "start it again"};
 }
 
 }  // namespace portcullis::cli

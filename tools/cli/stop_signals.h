@@ -2,6 +2,8 @@
 // one object at a time.
 #pragma once
 
+#include "rules/result.h"
+
 #include <csignal>
 
 namespace portcullis::cli {
@@ -15,6 +17,9 @@ public:
 
     // The signal that came first, 0 while none has.
     [[nodiscard]] static int received() noexcept;
+
+    // What to tell the user then.
+    [[nodiscard]] static Error error();
 
 private:
     struct sigaction before_int_ {};

@@ -323,7 +323,7 @@ TEST_CASE("help and version are answers") {
     const Outcome version = shell.run({"--version"});
     CHECK(version.status == ExitStatus::done);
     CHECK(version.out == "portcullis " PORTCULLIS_VERSION "\n");
-    for (const char* command : {"check", "diff", "explain"}) {
+    for (const char* command : {"check", "diff", "explain", "replay", "show", "reasons"}) {
         const Outcome help = shell.run({command, "--help"});
         CHECK(help.status == ExitStatus::done);
         CHECK_THAT(help.out, Catch::Contains("Examples:\n  portcullis " + std::string(command)));

@@ -1,10 +1,10 @@
-#include "tools/cli/subscriber_names.h"
+#include "tools/cli/frame_owner.h"
 
 #include "rules/image_lookup.h"
 
 namespace portcullis::cli {
 
-SubscriberNames::SubscriberNames(const CompiledPolicy& compiled)
+FrameOwners::FrameOwners(const CompiledPolicy& compiled)
     : compiled_(compiled) {
     for (const Subscriber& subscriber : compiled.policy.subscribers) {
         for (const Prefix& prefix : subscriber.prefixes) {
@@ -13,7 +13,7 @@ SubscriberNames::SubscriberNames(const CompiledPolicy& compiled)
     }
 }
 
-std::optional<Prefix> SubscriberNames::prefix_of(const VerdictRecord& record) const {
+std::optional<Prefix> FrameOwners::prefix_of(const VerdictRecord& record) const {
     if (record.slot != kUnattributedSlot && record.slot < compiled_.layout.slot_count()) {
         return compiled_.layout.subscriber_of(SlotIndex{record.slot});
     }
@@ -27,7 +27,7 @@ std::optional<Prefix> SubscriberNames::prefix_of(const VerdictRecord& record) co
     return make_prefix(address_of(record.family, address), pool.subscriber_prefix_length);
 }
 
-const std::string* SubscriberNames::name_of(const Prefix& prefix) const {
+const std::string* FrameOwners::name_of(const Prefix& prefix) const {
     for (unsigned length = prefix.length + 1U; length-- > 0;) {
         const auto found = names_.find(make_prefix(prefix.address, length));
         if (found != names_.end()) {

@@ -1,4 +1,4 @@
-// Whose frame a verdict record is about, by the policy. One thread.
+// Whose frame a verdict record is about, by the policy: also subscribers whose pool is too large for slots. One thread.
 #pragma once
 
 #include "rules/prefix.h"
@@ -11,10 +11,10 @@
 
 namespace portcullis::cli {
 
-class SubscriberNames {
+class FrameOwners {
 public:
     // Borrows the policy.
-    explicit SubscriberNames(const CompiledPolicy& compiled);
+    explicit FrameOwners(const CompiledPolicy& compiled);
 
     // The subscriber's prefix; nothing for frames of nobody.
     [[nodiscard]] std::optional<Prefix> prefix_of(const VerdictRecord& record) const;
