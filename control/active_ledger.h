@@ -19,7 +19,7 @@
 
 namespace portcullis {
 
-// Totals of one subscriber by column (see slot_column): what the first rule dropped, and all else.
+// Totals of one subscriber by column (see slot_column): what the first rule dropped, and what others did.
 using ColumnTotals = std::array<DropTotals, SlotCounters::kColumns>;
 
 class ActiveLedger {

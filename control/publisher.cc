@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace portcullis {
@@ -28,12 +27,6 @@ UnixSeconds unix_now() {
                std::chrono::system_clock::now().time_since_epoch()
     )
         .count();
-}
-
-ImageHeader header_of(const ImageBytes& image) {
-    ImageHeader out;
-    std::memcpy(&out, image.bytes().data(), sizeof(out));
-    return out;
 }
 
 }  // namespace
@@ -115,7 +108,7 @@ void Publisher::run() {
 // Until there is something to do.
 void Publisher::wait() {
     milliseconds timeout = kWaitMax;
-    if (!client_) {
+    if (!client_ && desired_) {
         timeout = std::chrono::ceil<milliseconds>(next_attempt_ - Clock::now());
     }
     if (desired_ && desired_->expires) {
@@ -140,13 +133,14 @@ void Publisher::run_jobs() {
         jobs.swap(jobs_);
     }
     for (Job& job : jobs) {
-        Result<Compiled> candidate = compile_policy(job.policy, nullptr);
+        Result<CompiledPolicy> candidate =
+            compile_for(std::move(job.policy), layout_.layout(), unix_now());
         if (!candidate) {
             note_invalid(candidate.errors());
             job.outcome.set_value(candidate.errors());
             continue;
         }
-        Result<ApplyOutcome> outcome = apply_here(std::move(candidate).value());
+        Result<ApplyOutcome> outcome = take(std::move(candidate).value());
         const bool taken = outcome.has_value();
         if (taken) {
             const std::lock_guard lock(mutex_);
@@ -154,28 +148,45 @@ void Publisher::run_jobs() {
         }
         job.outcome.set_value(std::move(outcome));
         if (taken) {
-            announce_warnings(*desired_);
+            announce_warnings();
         }
     }
 }
 
-void Publisher::connect_if_due() {
-    if (client_ || Clock::now() < next_attempt_) {
+void Publisher::expire_if_due() {
+    if (!desired_ || !desired_->expires || unix_now() < *desired_->expires) {
         return;
     }
+    auto again = compile_again(*desired_, unix_now());
+    if (!again) {
+        fail(kFailureInvalid, to_string(again.errors()));
+        desired_->expires.reset();
+        return;
+    }
+    spdlog::info("an exemption has expired");
+    // A refusal is logged; the exemption then goes on until another policy comes.
+    desired_->expires.reset();
+    static_cast<void>(take(std::move(again).value()));
+}
+
+void Publisher::connect_if_due() {
+    // Without a policy there would be nothing to publish, and no way to know whose the slots are.
+    if (desired_ && !client_ && Clock::now() >= next_attempt_ && try_connect()) {
+        // A refusal is logged; a later connection or policy may do better.
+        static_cast<void>(connected());
+    }
+}
+
+bool Publisher::try_connect() {
     auto client = DataplaneClient::connect(options_.socket, options_.connect_timeout);
     if (!client) {
         retry_ = std::clamp(retry_ * 2, milliseconds(10), options_.retry_max);
         next_attempt_ = Clock::now() + retry_;
         set_problem(to_string(client.errors().front()));
-        return;
+        return false;
     }
     retry_ = milliseconds(0);
     client_.emplace(std::move(client).value());
-    connected();
-}
-
-void Publisher::connected() {
     const Welcome& welcome = client_->welcome();
     spdlog::info(
         "connected to the dataplane at {}: instance {:016x}, generation {}, {} workers, {} slots",
@@ -185,22 +196,32 @@ void Publisher::connected() {
         client_->counters()->workers().size(),
         welcome.slot_capacity
     );
-    {
-        const std::lock_guard lock(mutex_);
-        status_.connected = true;
-        status_.instance = welcome.instance;
-        status_.problem.clear();
-    }
+    const std::lock_guard lock(mutex_);
+    status_.connected = true;
+    status_.instance = welcome.instance;
+    status_.problem.clear();
+    return true;
+}
+
+// What to do with a dataplane just connected to: it runs what is desired, or gets it.
+Result<ApplyOutcome> Publisher::connected() {
+    const Welcome& welcome = client_->welcome();
     last_generation_ = std::max(last_generation_, Generation{welcome.generation});
-    in_force_ = desired_ && welcome.generation != 0
-                && welcome.image_checksum == desired_->policy.image_checksum;
-    books_.dataplane_found(client_->counters(), welcome.generation == 0 || in_force_);
-    if (in_force_) {
-        take_effect(*desired_, Generation{welcome.generation});
-    } else if (desired_) {
-        // Its refusal is logged; a later connection or policy may do better.
-        static_cast<void>(apply_here(*desired_));
+    const bool runs_it =
+        welcome.generation != 0 && welcome.image_checksum == desired_->policy.image_checksum;
+    books_.dataplane_found(client_->counters(), welcome.generation == 0 || runs_it);
+    if (!runs_it) {
+        Result<ApplyOutcome> outcome = publish(*desired_);
+        const bool refused = !outcome && client_;
+        if (refused && last_in_force_ && !last_in_force_->same_image_as(*desired_)) {
+            // Better the policy before than none.
+            static_cast<void>(publish(*last_in_force_));
+        }
+        return outcome;
     }
+    keep_layout(desired_->layout);
+    take_effect(*desired_, Generation{welcome.generation});
+    return ApplyOutcome{ApplyState::unchanged, last_generation_};
 }
 
 void Publisher::lost() {
@@ -215,116 +236,47 @@ void Publisher::lost() {
     status_.problem = "the dataplane at " + options_.socket.string() + " has ended the connection";
 }
 
-void Publisher::expire_if_due() {
-    if (!desired_ || !desired_->expires || unix_now() < *desired_->expires) {
-        return;
-    }
-    auto again = compile_policy(desired_->policy.policy, &desired_->policy);
-    if (!again) {
-        fail(kFailureInvalid, to_string(again.errors()));
-        desired_->expires.reset();
-        return;
-    }
-    spdlog::info("an exemption has expired");
-    static_cast<void>(apply_here(std::move(again).value()));
-}
-
-// `like`: the same policy, compiled at another time; what does not depend on time is taken from it.
-Result<Publisher::Compiled>
-Publisher::compile_policy(std::shared_ptr<const Policy> policy, const RunningPolicy* like) const {
-    const UnixSeconds now = unix_now();
-    Result<SlotLayout> layout = layout_.layout().extended_for(*policy);
-    if (!layout) {
-        return layout.errors();
-    }
-    Result<ImageBytes> image = compile(*policy, layout.value(), now);
-    if (!image) {
-        return image.errors();
-    }
-    const ImageHeader header = header_of(image.value());
-    Compiled out;
-    out.image = std::make_shared<const ImageBytes>(std::move(image).value());
-    out.policy.policy = policy;
-    out.policy.image_checksum = header.checksum;
-    out.policy.image_bytes = header.image_bytes;
-    out.policy.slot_count = header.slot_count;
-    out.policy.has_active_pools = header.sparse_pools != 0;
-    for (const Exemption& exemption : policy->exemptions) {
-        if (exemption.expires && *exemption.expires <= now) {
-            continue;
-        }
-        ++out.policy.exemptions_in_force;
-        if (exemption.expires) {
-            out.expires = std::min(out.expires.value_or(*exemption.expires), *exemption.expires);
-        }
-    }
-    for (const Rule& rule : policy->rules) {
-        out.policy.rule_names.push_back(rule.name);
-    }
-    out.policy.names = like != nullptr
-                           ? like->names
-                           : std::make_shared<const SubscriberNames>(*policy, layout.value());
-    out.layout = std::move(layout).value();
-    return out;
-}
-
-Result<ApplyOutcome> Publisher::apply_here(Compiled candidate) {
-    const bool first = !desired_;
-    if (first) {
+Result<ApplyOutcome> Publisher::take(CompiledPolicy candidate) {
+    if (!desired_) {
         books_.policy_compiled(std::make_shared<const RunningPolicy>(candidate.policy));
     }
     if (in_force_ && desired_->same_image_as(candidate)) {
-        take_effect(candidate, last_generation_);
-        desired_ = std::move(candidate);
+        take_effect(std::move(candidate), last_generation_);
         return ApplyOutcome{ApplyState::unchanged, last_generation_};
     }
-    if (!client_) {
-        desired_ = std::move(candidate);
+    if (client_) {
+        return publish(std::move(candidate));
+    }
+    desired_ = std::move(candidate);
+    {
         const std::lock_guard lock(mutex_);
         status_.waiting = true;
-        return ApplyOutcome{ApplyState::waiting, {}};
     }
-    // What is on the disk must name every slot that a running image names.
+    return try_connect() ? connected() : ApplyOutcome{ApplyState::waiting, {}};
+}
+
+Result<ApplyOutcome> Publisher::publish(CompiledPolicy candidate) {
     SlotLayout layout_before = layout_.layout();
     keep_layout(candidate.layout);
-    const auto answer = publish(candidate);
+    const auto answer = send(candidate);
     if (!answer) {
         fail(kFailureUnanswered, to_string(answer.errors().front()));
-        lost();
         desired_ = std::move(candidate);  // the next connection tells whether it is in force
+        lost();
         return answer.errors();
     }
     if (!answer.value().effective()) {
-        const bool busy = answer.value().status == PublishStatus::busy;
-        const bool again = !first && desired_->same_image_as(candidate);
-        const Error error = refused(answer.value());
-        if (!busy) {
+        if (answer.value().status != PublishStatus::busy) {
             keep_layout(std::move(layout_before));
         }
-        if (first || again || busy) {
-            desired_ = std::move(candidate);
-        }
-        if (busy) {
-            lost();  // whether it became effective after all, the next connection tells
-            next_attempt_ = Clock::now() + kBusyRetry;
-        }
-        return error;
+        return refused(std::move(candidate), answer.value());
     }
-    take_effect(candidate, answer.value().running);
-    desired_ = std::move(candidate);
-    in_force_ = true;
+    take_effect(std::move(candidate), answer.value().running);
     spdlog::info("policy generation {} is effective", last_generation_.value);
     return ApplyOutcome{ApplyState::effective, last_generation_};
 }
 
-void Publisher::keep_layout(SlotLayout layout) {
-    // Filtering matters more than counting: without the disk it goes on, and a restart may lose totals.
-    if (const auto kept = layout_.keep(std::move(layout)); !kept) {
-        spdlog::error("{}", to_string(kept.errors().front()));
-    }
-}
-
-Result<PublishAnswer> Publisher::publish(const Compiled& candidate) {
+Result<PublishAnswer> Publisher::send(const CompiledPolicy& candidate) {
     const Generation next{last_generation_.value + 1};
     auto answer = client_->publish(next, candidate.image->bytes(), options_.publish_timeout);
     if (answer && answer.value().status == PublishStatus::stale_generation) {
@@ -335,50 +287,64 @@ Result<PublishAnswer> Publisher::publish(const Compiled& candidate) {
     return answer;
 }
 
-void Publisher::take_effect(Compiled& policy, Generation generation) {
+Error Publisher::refused(CompiledPolicy candidate, const PublishAnswer& answer) {
+    const std::string status = label(answer.status);
+    const std::string what = "the dataplane refused the policy: " + status
+                             + (answer.message.empty() ? "" : ": " + answer.message);
+    fail(status, what);
+    if (answer.status == PublishStatus::busy) {
+        // It may become effective all the same: the next connection tells.
+        desired_ = std::move(candidate);
+        lost();
+        next_attempt_ = Clock::now() + kBusyRetry;
+    } else if (!desired_) {
+        desired_ = std::move(candidate);  // a dataplane that is started otherwise may take it
+    }
+    return {
+        {}, what, "policy generation " + std::to_string(answer.running.value) + " stays in force"};
+}
+
+void Publisher::take_effect(CompiledPolicy policy, Generation generation) {
+    desired_ = std::move(policy);
+    in_force_ = true;
     last_generation_ = generation;
-    policy.policy.generation = generation;
-    policy.policy.applied = std::chrono::system_clock::now();
-    books_.policy_effective(std::make_shared<const RunningPolicy>(policy.policy));
+    desired_->policy.generation = generation;
+    desired_->policy.applied = std::chrono::system_clock::now();
+    last_in_force_ = desired_;
+    books_.policy_effective(std::make_shared<const RunningPolicy>(desired_->policy));
     const std::lock_guard lock(mutex_);
     status_.waiting = false;
     status_.problem.clear();
 }
 
 // After the policy is in force: with a million exemptions it takes a while.
-void Publisher::announce_warnings(const Compiled& policy) {
-    RunningPolicy again = policy.policy;
-    again.warnings = warnings(*again.policy, unix_now());
-    for (const std::string& warning : again.warnings) {
+void Publisher::announce_warnings() {
+    desired_->policy.warnings = warnings(*desired_->policy.policy, unix_now());
+    for (const std::string& warning : desired_->policy.warnings) {
         spdlog::warn("{}", warning);
     }
-    desired_->policy.warnings = again.warnings;
-    const auto shared = std::make_shared<const RunningPolicy>(std::move(again));
+    const auto policy = std::make_shared<const RunningPolicy>(desired_->policy);
     if (in_force_) {
-        books_.policy_effective(shared);
+        books_.policy_effective(policy);
     } else {
-        books_.policy_compiled(shared);
+        books_.policy_compiled(policy);
     }
 }
 
-Error Publisher::refused(const PublishAnswer& answer) {
-    const std::string status = label(answer.status);
-    const std::string why = answer.message.empty() ? status : status + ": " + answer.message;
-    fail(status, "the dataplane refused the policy: " + why);
-    return {
-        {},
-        "the dataplane refused the policy: " + why,
-        "policy generation " + std::to_string(answer.running.value) + " stays in force"};
+// What is on the disk must name every slot that a running image names.
+void Publisher::keep_layout(SlotLayout layout) {
+    // Filtering matters more than counting: without the disk it goes on, and a restart may lose totals.
+    if (const auto kept = layout_.keep(std::move(layout)); !kept) {
+        spdlog::error("{}", to_string(kept.errors().front()));
+    }
 }
 
 void Publisher::fail(const std::string& reason, const std::string& problem) {
-    count_failure(reason);
+    {
+        const std::lock_guard lock(mutex_);
+        ++status_.failures[reason];
+    }
     set_problem(problem);
-}
-
-void Publisher::count_failure(const std::string& reason) {
-    const std::lock_guard lock(mutex_);
-    ++status_.failures[reason];
 }
 
 // Logged once, however often it happens in a row.

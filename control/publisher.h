@@ -3,11 +3,10 @@
 #pragma once
 
 #include "control/bookkeeper.h"
+#include "control/compiled_policy.h"
 #include "control/dataplane_client.h"
 #include "control/file_descriptor.h"
 #include "control/layout_store.h"
-#include "control/running_policy.h"
-#include "rules/policy_compiler.h"
 #include "rules/result.h"
 
 #include <chrono>
@@ -77,18 +76,6 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    // A policy and its image.
-    struct Compiled {
-        RunningPolicy policy;
-        std::shared_ptr<const ImageBytes> image;
-        SlotLayout layout;
-        std::optional<UnixSeconds> expires;  // when the first of its exemptions does
-
-        [[nodiscard]] bool same_image_as(const Compiled& other) const noexcept {
-            return policy.image_checksum == other.policy.image_checksum;
-        }
-    };
-
     struct Job {
         std::shared_ptr<const Policy> policy;
         std::promise<Result<ApplyOutcome>> outcome;
@@ -97,21 +84,20 @@ private:
     void run();
     void wait();
     void run_jobs();
-    void connect_if_due();
-    void connected();
-    void lost();
     void expire_if_due();
-    [[nodiscard]] Result<Compiled>
-    compile_policy(std::shared_ptr<const Policy> policy, const RunningPolicy* like) const;
-    [[nodiscard]] Result<ApplyOutcome> apply_here(Compiled candidate);
+    void connect_if_due();
+    [[nodiscard]] bool try_connect();
+    [[nodiscard]] Result<ApplyOutcome> connected();
+    void lost();
+    [[nodiscard]] Result<ApplyOutcome> take(CompiledPolicy candidate);
+    [[nodiscard]] Result<ApplyOutcome> publish(CompiledPolicy candidate);
+    [[nodiscard]] Result<PublishAnswer> send(const CompiledPolicy& candidate);
+    [[nodiscard]] Error refused(CompiledPolicy candidate, const PublishAnswer& answer);
+    void take_effect(CompiledPolicy policy, Generation generation);
+    void announce_warnings();
     void keep_layout(SlotLayout layout);
-    [[nodiscard]] Result<PublishAnswer> publish(const Compiled& candidate);
-    void take_effect(Compiled& policy, Generation generation);
-    void announce_warnings(const Compiled& policy);
-    [[nodiscard]] Error refused(const PublishAnswer& answer);
     void fail(const std::string& reason, const std::string& problem);
     void set_problem(const std::string& problem);
-    void count_failure(const std::string& reason);
 
     const PublisherOptions options_;
     Bookkeeper& books_;
@@ -120,8 +106,9 @@ private:
     // The publisher's own.
     LayoutStore layout_;
     std::optional<DataplaneClient> client_;
-    std::optional<Compiled> desired_;  // what is in force, or waits for a dataplane
-    bool in_force_ = false;            // whether the connected dataplane runs desired_
+    std::optional<CompiledPolicy> desired_;        // what is in force, or waits for a dataplane
+    std::optional<CompiledPolicy> last_in_force_;  // of any dataplane so far
+    bool in_force_ = false;                        // whether the connected dataplane runs desired_
     Generation last_generation_;
     Clock::time_point next_attempt_;
     std::chrono::milliseconds retry_{0};

@@ -26,7 +26,7 @@ public:
     // What `counters` hold now counts for nobody: it is not known whose the slots were.
     void skip_all(const CounterMapping& counters);
 
-    // The policy has another first rule: what the former one dropped joins "all else". The dataplane's first
+    // The policy has another first rule: what the former one dropped joins that of others. The dataplane's first
     // column goes on, for the new first rule.
     void replace_first_rule();
 

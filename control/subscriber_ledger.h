@@ -36,7 +36,7 @@ public:
     // What slots hold now counts for nobody: it is not known whose they were.
     void skip_slots(const CounterMapping& counters);
 
-    // The policy has another first rule: what the former one dropped joins "all else". The dataplane's first
+    // The policy has another first rule: what the former one dropped joins that of others. The dataplane's first
     // column goes on, for the new first rule.
     void replace_first_rule();
 

@@ -244,7 +244,9 @@ void FakeDataplane::answer_publish(int client, const Publish& message, FileDescr
     const std::lock_guard lock(mutex_);
     Published answer;
     answer.status = status_;
-    if (status_ == PublishStatus::effective
+    if (images_.size() < options_.refuse_first) {
+        answer.status = PublishStatus::too_many_slots;
+    } else if (status_ == PublishStatus::effective
         && message.generation <= counters_.header().generation.load()) {
         answer.status = PublishStatus::stale_generation;
     }

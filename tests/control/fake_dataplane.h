@@ -83,6 +83,7 @@ struct FakeOptions {
     std::uint64_t instance = 1;
     bool answer_hello = true;
     bool answer_publish = true;
+    unsigned refuse_first = 0;  // this many images, for too many slots
     std::uint32_t protocol_version = kIntakeVersion;
     std::uint32_t image_version = 1;
 };

@@ -1,0 +1,66 @@
+#include "control/compiled_policy.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace portcullis {
+
+namespace {
+
+ImageHeader header_of(const ImageBytes& image) {
+    ImageHeader out;
+    std::memcpy(&out, image.bytes().data(), sizeof(out));
+    return out;
+}
+
+// Takes all from `out.policy.policy` that depends on the time, and the image.
+Result<CompiledPolicy> with_image(CompiledPolicy out, UnixSeconds now) {
+    const Policy& policy = *out.policy.policy;
+    Result<ImageBytes> image = compile(policy, out.layout, now);
+    if (!image) {
+        return image.errors();
+    }
+    const ImageHeader header = header_of(image.value());
+    out.image = std::make_shared<const ImageBytes>(std::move(image).value());
+    out.policy.image_checksum = header.checksum;
+    out.policy.image_bytes = header.image_bytes;
+    out.policy.slot_count = header.slot_count;
+    out.policy.has_active_pools = header.sparse_pools != 0;
+    out.policy.exemptions_in_force = 0;
+    out.expires.reset();
+    for (const Exemption& exemption : policy.exemptions) {
+        if (exemption.expires && *exemption.expires <= now) {
+            continue;
+        }
+        ++out.policy.exemptions_in_force;
+        if (exemption.expires) {
+            out.expires = std::min(out.expires.value_or(*exemption.expires), *exemption.expires);
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<CompiledPolicy>
+compile_for(std::shared_ptr<const Policy> policy, const SlotLayout& layout, UnixSeconds now) {
+    Result<SlotLayout> extended = layout.extended_for(*policy);
+    if (!extended) {
+        return extended.errors();
+    }
+    CompiledPolicy out;
+    out.layout = std::move(extended).value();
+    out.policy.names = std::make_shared<const SubscriberNames>(*policy, out.layout);
+    for (const Rule& rule : policy->rules) {
+        out.policy.rule_names.push_back(rule.name);
+    }
+    out.policy.policy = std::move(policy);
+    return with_image(std::move(out), now);
+}
+
+Result<CompiledPolicy> compile_again(const CompiledPolicy& policy, UnixSeconds now) {
+    return with_image(policy, now);
+}
+
+}  // namespace portcullis
