@@ -67,7 +67,7 @@ bool SlotLedger::fold(const CounterMapping& counters, std::uint32_t first, std::
     for_each_sum(counters, first, end, [&](DropEntry& entry, const Sum& now) {
         const std::uint32_t frames = now.frames - entry.counted_frames;
         const std::uint32_t flows = now.flows - entry.counted_flows;
-        changed |= frames != 0;
+        changed |= frames != 0 || now.bytes != entry.counted_bytes;
         entry.frames += frames;
         entry.flows += flows;
         entry.bytes += now.bytes - entry.counted_bytes;
