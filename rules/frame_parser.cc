@@ -10,12 +10,12 @@ namespace portcullis {
 namespace {
 
 // A place in a frame. `end` is where the enclosing protocol says that its bytes end, never past the frame;
-// `limit` is where headers must end.
+// from `rewritable` on another fragment can replace the bytes, where receivers put overlaps together.
 struct Cursor {
     const std::uint8_t* data;
     std::uint32_t at;
     std::uint32_t end;
-    std::uint32_t limit;
+    std::uint32_t rewritable;
 
     [[nodiscard]] const std::uint8_t* here() const noexcept { return data + at; }
 
@@ -23,12 +23,18 @@ struct Cursor {
 
     // Whether `count` bytes can be read here.
     [[nodiscard]] bool has(std::uint32_t count) const noexcept {
-        return at + count <= end && at + count <= limit;
+        return at + count <= end && at + count <= kHeaderBytesMax;
     }
 
-    // What is fragmented starts here, in a first fragment: what lies above the floor is not read, for a later
-    // fragment can rewrite it where receivers put overlaps together.
-    void begin_fragmented_part() noexcept { limit = std::min(limit, at + kFragmentFloorBytes); }
+    // What is fragmented starts here, in a first fragment: later ones pass from the floor on.
+    void begin_fragmented_part() noexcept {
+        rewritable = std::min(rewritable, at + kFragmentFloorBytes);
+    }
+
+    // Whether `count` bytes here stay what they are.
+    [[nodiscard]] bool settled(std::uint32_t count) const noexcept {
+        return at + count <= rewritable;
+    }
 
     // Why has(count) was false: over the budget of header bytes, or else `cut`.
     [[nodiscard]] Reason lack(std::uint32_t count, Reason cut) const noexcept {
@@ -86,6 +92,11 @@ void parse_ports(Cursor cursor, std::uint8_t protocol, Key& key) noexcept {
         key.faults.add(lack_of_ports(cursor, key));
         return;
     }
+    if (!cursor.settled(4)) {
+        key.faults.add(
+            key.family == Family::ipv6 ? Reason::ipv6_header_chain : Reason::encapsulation_depth
+        );
+    }
     key.transport = tcp ? Transport::tcp : Transport::udp;
     key.source_port = load_be16(cursor.here());
     key.destination_port = load_be16(cursor.here() + 2);
@@ -113,7 +124,7 @@ void enter_tunnel(Tunnel tunnel, std::uint32_t offset, TunnelSet tunnels, Key& k
 void parse_upper_layer(Cursor cursor, std::uint8_t protocol, TunnelSet tunnels, Key& key) noexcept {
     key.protocol = protocol;
     key.plain_reason = Reason::no_rule;
-    key.header_limit = static_cast<std::uint16_t>(cursor.limit);
+    key.rewritable_from = static_cast<std::uint16_t>(cursor.rewritable);
     const bool ipv4 = key.family == Family::ipv4;
     switch (protocol) {
     case wire::kTcp: parse_ports(cursor, protocol, key); break;
@@ -178,6 +189,9 @@ bool skip_authentication(Cursor& cursor, std::uint8_t& protocol, Key& key) noexc
         key.faults.add(cursor.lack(size, Reason::truncated_transport));
         return false;
     }
+    if (!cursor.settled(size)) {
+        key.faults.add(Reason::encapsulation_depth);
+    }
     protocol = cursor.here()[0];
     cursor.at += size;
     return true;
@@ -221,6 +235,9 @@ void parse_ipv4(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     if (!cursor.has(header_bytes)) {
         key.faults.add(cursor.lack(header_bytes, Reason::malformed_ip));
         return;
+    }
+    if (!cursor.settled(header_bytes)) {
+        key.faults.add(Reason::encapsulation_depth);
     }
     key.family = Family::ipv4;
     key.plain_reason = Reason::no_rule;
@@ -325,6 +342,9 @@ void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
         key.faults.add(Reason::malformed_ip);
         return;
     }
+    if (!cursor.settled(wire::kIpv6Bytes)) {
+        key.faults.add(Reason::encapsulation_depth);
+    }
     key.family = Family::ipv6;
     key.plain_reason = Reason::no_rule;
     key.source = {load_be64(header + 8), load_be64(header + 16)};
@@ -355,6 +375,9 @@ void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
             return;
         }
         const std::uint8_t* extension = cursor.here();
+        if (!cursor.settled(extension_header_bytes(next, extension))) {
+            key.faults.add(Reason::ipv6_header_chain);
+        }
         if (next == wire::kRouting) {
             parse_routing_header(extension, key);
         }
@@ -494,7 +517,12 @@ bool parse_payload(Cursor cursor, Payload payload, TunnelSet tunnels, Key& key) 
     switch (payload) {
     case Payload::ipv4: parse_ipv4(cursor, tunnels, key); return true;
     case Payload::ipv6: parse_ipv6(cursor, tunnels, key); return true;
-    default: return !key.faults.empty();
+    default:
+        // That it is something else shows in its first bytes.
+        if (key.faults.empty() && !cursor.settled(8)) {
+            key.faults.add(Reason::encapsulation_depth);
+        }
+        return !key.faults.empty();
     }
 }
 
@@ -587,7 +615,7 @@ Payload enter(Tunnel tunnel, Cursor& cursor, Key& key) noexcept {
 
 Key parse_frame(FrameBytes frame, TunnelSet tunnels) noexcept {
     Key key;
-    Cursor cursor{frame.data, 0, frame.length, kHeaderBytesMax};
+    Cursor cursor{frame.data, 0, frame.length, kFrameBytesMax};
     const Payload payload = parse_ethernet(cursor, key);
     (void)parse_payload(cursor, payload, tunnels, key);
     return key;
@@ -595,7 +623,7 @@ Key parse_frame(FrameBytes frame, TunnelSet tunnels) noexcept {
 
 bool parse_inner(FrameBytes frame, TunnelSet tunnels, Key& key) noexcept {
     const Key outer = key;
-    Cursor cursor{frame.data, outer.inner_offset, outer.payload_end, outer.header_limit};
+    Cursor cursor{frame.data, outer.inner_offset, outer.payload_end, outer.rewritable_from};
     key = Key{};
     key.vlan_tags = outer.vlan_tags;
     key.mpls_labels = outer.mpls_labels;

@@ -25,7 +25,7 @@ inline constexpr std::uint32_t kFrameBytesMax = 65'535;
 // First fragments of TCP carry at least this much TCP (RFC 3128 section 3).
 inline constexpr std::uint32_t kTinyFragmentBytes = 16;
 // Fragments that could rewrite headers start at or above this offset in bytes, or at 0; and the headers of first
-// fragments end below it. So no later fragment changes what a first one showed.
+// fragments end at or below it. So no later fragment changes what a first one showed.
 inline constexpr std::uint32_t kFragmentFloorBytes = 128;
 
 // An address as two words in host byte order: the first bit of the address is the highest of `high`.
@@ -79,8 +79,8 @@ struct Key {
         false;  // an enclosing header is a first fragment: lengths may exceed the frame
     std::uint16_t inner_offset = 0;
     std::uint16_t payload_end = 0;  // where the payload of this IP header ends, in the frame
-    // Where the headers must end: less than kHeaderBytesMax in a first fragment.
-    std::uint16_t header_limit = kHeaderBytesMax;
+    // In a first fragment: from here on a later one can rewrite the frame's bytes.
+    std::uint16_t rewritable_from = kFrameBytesMax;
 
     friend constexpr bool operator==(const Key&, const Key&) noexcept = default;
 };

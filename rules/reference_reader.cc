@@ -12,7 +12,7 @@ ReferenceReader::look(std::size_t at, std::size_t count, std::size_t end) const 
     if (at + count > end || at + count > frame_.size()) {
         return Presence::cut;
     }
-    return at + count > header_limit_ ? Presence::too_far : Presence::there;
+    return at + count > kHeaderBytesMax ? Presence::too_far : Presence::there;
 }
 
 unsigned ReferenceReader::u8(std::size_t at) const {
@@ -51,6 +51,12 @@ void ReferenceReader::no_ip_header(std::optional<Reason> fault) {
         none.faults.insert(*fault);
     }
     found(none);
+}
+
+void ReferenceReader::something_else(std::size_t at) {
+    constexpr std::size_t kTellingBytes = 8;
+    const bool believed = at + kTellingBytes <= rewritable_from_;
+    no_ip_header(believed ? std::nullopt : std::optional(Reason::encapsulation_depth));
 }
 
 bool ReferenceReader::there_or_end(
@@ -114,7 +120,7 @@ void ReferenceReader::read_llc(std::size_t at, std::size_t end) {
         return;
     }
     if (u32(at) != 0xAAAA0300 || u16(at + 4) != 0) {
-        no_ip_header(std::nullopt);
+        something_else(at);
         return;
     }
     walked("LLC/SNAP");
@@ -131,7 +137,7 @@ void ReferenceReader::read_ether_type(unsigned type, std::size_t at, std::size_t
     } else if (type == 0x8864) {
         read_pppoe(at, end);
     } else {
-        no_ip_header(std::nullopt);
+        something_else(at);
     }
 }
 
@@ -170,7 +176,7 @@ void ReferenceReader::read_behind_labels(std::size_t at, std::size_t end) {
     }
     const unsigned nibble = u8(at) / 16;
     if (nibble != 4 && nibble != 6) {
-        no_ip_header(std::nullopt);
+        something_else(at);
         return;
     }
     if (!there_or_other(at, nibble == 4 ? 20 : 40, end, Reason::malformed_ip)) {
@@ -188,7 +194,7 @@ void ReferenceReader::read_behind_labels(std::size_t at, std::size_t end) {
         read_ipv6(at, end);
         return;
     }
-    no_ip_header(std::nullopt);
+    something_else(at);
 }
 
 // RFC 2516 section 4, with the one-byte protocol field of RFC 1661 section 6.5.
@@ -212,7 +218,7 @@ void ReferenceReader::read_pppoe(std::size_t at, std::size_t end) {
     } else if (protocol == 0x57) {
         read_ipv6(at, end);
     } else {
-        no_ip_header(std::nullopt);
+        something_else(at);
     }
 }
 

@@ -56,7 +56,7 @@ private:
     enum class Presence {
         there,
         cut,     // whatever encloses it ends first
-        too_far  // it is enclosed, but beyond header_limit_
+        too_far  // it is enclosed, but not in the first kHeaderBytesMax bytes of the frame
     };
 
     // Bytes. The u functions want a look() that said `there` before.
@@ -71,6 +71,8 @@ private:
     void found(ReferenceHeader header);
     // There is no IP header here, because of a fault or because it is something else.
     void no_ip_header(std::optional<Reason> fault);
+    // There is none because it is something else, as its first bytes say; but only if they can be believed.
+    void something_else(std::size_t at);
     // Whether `count` bytes at `at` can be read; if not, that is the end of the way.
     [[nodiscard]] bool
     there_or_end(std::size_t at, std::size_t count, std::size_t end, Reason if_cut);
@@ -117,8 +119,8 @@ private:
     unsigned extension_headers_ = 0;
     unsigned nested_ = 0;
     bool in_first_fragment_ = false;  // a header outside the one being read is a first fragment
-    // Headers end before this byte of the frame.
-    std::size_t header_limit_ = kHeaderBytesMax;
+    // In a first fragment, this byte of the frame is the first that a later fragment can rewrite.
+    std::size_t rewritable_from_ = kFrameBytesMax;
     std::vector<std::string> layers_;
     std::vector<ReferenceHeader> headers_;
 };

@@ -64,6 +64,9 @@ void ReferenceReader::read_ipv4(std::size_t at, std::size_t end) {
     }
     walked("IPv4");
     ReferenceHeader header;
+    if (at + header_bytes > rewritable_from_) {
+        header.faults.insert(Reason::encapsulation_depth);
+    }
     header.family = Family::ipv4;
     header.source = address(at + 12, Family::ipv4);
     header.destination = address(at + 16, Family::ipv4);
@@ -116,7 +119,7 @@ bool ReferenceReader::rewrites_headers(const ReferenceHeader& header, std::size_
 
 // The rest of the headers of a first fragment lies where no later fragment may start.
 void ReferenceReader::begin_fragmented_part(std::size_t at) {
-    header_limit_ = std::min(header_limit_, at + kFragmentFloorBytes);
+    rewritable_from_ = std::min(rewritable_from_, at + kFragmentFloorBytes);
 }
 
 // RFC 791 section 3.1. `end` is the end of the header.
@@ -170,6 +173,9 @@ bool ReferenceReader::skip_authentication(
         }
         header.protocol = frame_[at];
         at += bytes;
+        if (at > rewritable_from_) {
+            header.faults.insert(Reason::encapsulation_depth);
+        }
     }
     return true;
 }
@@ -184,6 +190,9 @@ void ReferenceReader::read_ipv6(std::size_t at, std::size_t end) {
     }
     walked("IPv6");
     ReferenceHeader header;
+    if (at + 40 > rewritable_from_) {
+        header.faults.insert(Reason::encapsulation_depth);
+    }
     header.family = Family::ipv6;
     header.source = address(at + 8, Family::ipv6);
     header.destination = address(at + 24, Family::ipv6);
@@ -223,6 +232,9 @@ bool ReferenceReader::skip_extension_headers(
         if (look(at, bytes, end) != Presence::there) {
             header.faults.insert(Reason::ipv6_header_chain);
             return false;
+        }
+        if (at + bytes > rewritable_from_) {
+            header.faults.insert(Reason::ipv6_header_chain);
         }
         if (type == 43) {
             note_routing(header, u8(at + 2), u8(at + 3));
@@ -268,6 +280,10 @@ void ReferenceReader::read_ports(ReferenceHeader& header, std::size_t at, std::s
     }
     const Presence presence = look(at, 4, end);
     if (presence == Presence::there) {
+        if (at + 4 > rewritable_from_) {
+            const bool chain = header.family == Family::ipv6;
+            header.faults.insert(chain ? Reason::ipv6_header_chain : Reason::encapsulation_depth);
+        }
         header.ports = ReferencePorts{
             static_cast<std::uint16_t>(u16(at)), static_cast<std::uint16_t>(u16(at + 2))};
         const bool has_flags = tcp && look(at + 13, 1, end) == Presence::there;

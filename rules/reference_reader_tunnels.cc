@@ -50,7 +50,8 @@ void ReferenceReader::read_gre(std::size_t at, std::size_t end) {
     const unsigned flags = u16(at);
     const unsigned type = u16(at + 2);
     if (flags % 8 != 0) {
-        return;  // another version: PPTP's carries PPP
+        something_else(at);  // another version: PPTP's carries PPP
+        return;
     }
     const bool checksum = (flags & 0x8000) != 0;
     const bool routing = (flags & 0x4000) != 0;
@@ -83,6 +84,8 @@ void ReferenceReader::read_gre(std::size_t at, std::size_t end) {
         read_mpls(at, end);
     } else if (type == 0x6558) {
         read_ethernet(at, end);  // bridged, RFC 7637 section 3.2
+    } else {
+        something_else(at);
     }
 }
 
@@ -105,8 +108,13 @@ void ReferenceReader::read_teredo(std::size_t at, std::size_t end) {
         }
         at += 8;
     }
-    if (there_or_other(at, 2, end, Reason::truncated_transport) && u8(at) / 16 == 6) {
+    if (!there_or_other(at, 2, end, Reason::truncated_transport)) {
+        return;
+    }
+    if (u8(at) / 16 == 6) {
         read_ipv6(at, end);
+    } else {
+        something_else(at);
     }
 }
 

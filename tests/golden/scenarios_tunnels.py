@@ -245,15 +245,23 @@ def fragment_floor() -> Scenario:
         for offset in (8, 16, 120):
             rows.append(same(f"{what}, fragment at offset {offset}", ethernet(ipv4(SUBSCRIBER, TUNNEL_END, raw(data, number), offset=offset)), overlapping))
         rows.append(same(f"{what}, fragment at offset 128", ethernet(ipv4(SUBSCRIBER, TUNNEL_END, raw(data, number), offset=128)), LATER))
-    for size, judged in ((36, True), (40, False)):
-        # Three headers: 20 bytes, 20 and size, 20 and 28.
-        inner = ipv4(SUBSCRIBER, MAIL_SERVER, tcp(HIGH_PORT, 25, b"x" * 200), options=b"\x01" * 28)
-        for options in (size, 0):
+    too_deep = {"tunnels": drop("encapsulation-depth"), "default": PASS}
+    for size, settled in ((36, True), (40, False)):
+        for port, named in ((25, {"tunnels": SMTP, "default": PASS}), (443, PASS if settled else too_deep)):
+            # Three headers: 20 bytes, 20 and size, 20 and 28.
+            inner = ipv4(SUBSCRIBER, MAIL_SERVER, tcp(HIGH_PORT, port, b"x" * 200), options=b"\x01" * 28)
+            for options in (size, 0):
+                inner = ipv4(SUBSCRIBER, TUNNEL_END, inner, options=b"\x01" * options)
+            first = ethernet(ipv4_fragments(SUBSCRIBER, TUNNEL_END, inner, [200])[0])
+            what = f"first fragment, inner ports {88 + size} bytes into it, to port {port}"
+            rows.append(Row(what, first, named, PASS if settled else too_deep))
+    for end, checksum, outcome in ((120, False, PASS), (124, True, too_deep)):
+        # Behind headers of 20 and 28 bytes, and 20 and 40. That it is no IP must show in 8 bytes more.
+        inner = gre(raw(b"x" * 200, ethertype=0x88B5), checksum=checksum, key=7, sequence=1)
+        for options in (40, 28):
             inner = ipv4(SUBSCRIBER, TUNNEL_END, inner, options=b"\x01" * options)
         first = ethernet(ipv4_fragments(SUBSCRIBER, TUNNEL_END, inner, [200])[0])
-        what = f"first fragment, inner ports {88 + size} bytes into it"
-        named, too_deep = {"tunnels": SMTP, "default": PASS}, {"tunnels": drop("encapsulation-depth"), "default": PASS}
-        rows.append(Row(what, first, named, PASS) if judged else same(what, first, too_deep))
+        rows.append(same(f"first fragment, GRE without IP that ends {end} bytes into it", first, outcome))
     return Scenario("tunnel-fragment-floor", "No outer fragment can rewrite the inner headers of another",
                     "RFC 1858 section 4, RFC 6169 section 2.2", rows, ("tunnels", ("default", "not-named")))
 

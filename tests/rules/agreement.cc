@@ -68,7 +68,7 @@ bool same_key(const Key& a, const Key& b) {
            && a.has_inner == b.has_inner && a.vlan_tags == b.vlan_tags
            && a.mpls_labels == b.mpls_labels && a.extension_headers == b.extension_headers
            && a.tunnels == b.tunnels && a.in_first_fragment == b.in_first_fragment
-           && a.payload_end == b.payload_end && a.header_limit == b.header_limit;
+           && a.payload_end == b.payload_end && a.rewritable_from == b.rewritable_from;
 }
 
 std::string hexadecimal(std::span<const std::uint8_t> bytes) {
