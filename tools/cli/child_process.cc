@@ -56,6 +56,7 @@ Result<ChildProcess> ChildProcess::start(
     std::vector<std::string> words = {program.string()};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (std::string& word : words) {
         argv.push_back(word.data());
     }
@@ -118,7 +119,7 @@ std::optional<ProcessEnd> ChildProcess::collect() {
     return end_;
 }
 
-void ChildProcess::send(int signal) noexcept {
+void ChildProcess::send(int signal) const noexcept {
     if (id_ > 0) {
         (void)::kill(id_, signal);
     }

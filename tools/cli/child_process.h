@@ -47,7 +47,7 @@ public:
     // How it ended, or nothing if it still runs when the time is over. A signal ends the waiting early.
     [[nodiscard]] std::optional<ProcessEnd> wait_for(std::chrono::milliseconds time);
 
-    void send(int signal) noexcept;
+    void send(int signal) const noexcept;
 
 private:
     explicit ChildProcess(pid_t id)

@@ -45,7 +45,7 @@ std::string coloured(std::string_view text, Colour colour, TextStyle style) {
 }
 
 std::string to_text(std::uint64_t number, TextStyle style) {
-    const std::string digits = std::to_string(number);
+    std::string digits = std::to_string(number);
     if (!style.thousands) {
         return digits;
     }

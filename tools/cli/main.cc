@@ -6,13 +6,13 @@
 #include <iostream>
 
 int main(int argc, char** argv) {
-    using namespace portcullis::cli;
+    namespace cli = portcullis::cli;
     try {
-        Console console = standard_console();
-        return static_cast<int>(run(argc, argv, console));
+        cli::Console console = cli::standard_console();
+        return static_cast<int>(cli::run(argc, argv, console));
     } catch (const std::exception& error) {
         // Out of memory or the like: nothing that was foreseen.
         std::cerr << "portcullis: " << error.what() << '\n';
-        return static_cast<int>(ExitStatus::could_not_run);
+        return static_cast<int>(cli::ExitStatus::could_not_run);
     }
 }

@@ -23,22 +23,22 @@ struct Column {
 // A value in a row: text, or a number that is written in the table's style.
 class Cell {
 public:
-    Cell(
-        std::string_view text,
-        Colour colour = Colour::none
-    )  // NOLINT(google-explicit-constructor)
+    // NOLINTBEGIN(google-explicit-constructor): rows are lists of plain values
+    Cell(std::string_view text, Colour colour = Colour::none)
         : text_(text)
         , colour_(colour) {}
 
-    Cell(const char* text)  // NOLINT(google-explicit-constructor)
+    Cell(const char* text)
         : text_(text) {}
 
-    Cell(std::string text)  // NOLINT(google-explicit-constructor)
+    Cell(std::string text)
         : text_(std::move(text)) {}
 
-    Cell(std::uint64_t number)  // NOLINT(google-explicit-constructor)
+    Cell(std::uint64_t number)
         : number_(number)
         , is_number_(true) {}
+
+    // NOLINTEND(google-explicit-constructor)
 
     [[nodiscard]] std::string text(TextStyle style) const {
         return is_number_ ? to_text(number_, style) : text_;

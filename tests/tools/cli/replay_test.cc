@@ -86,7 +86,7 @@ VerdictRecord dropped(const char* source, std::uint32_t slot, std::uint8_t rule,
 }
 
 std::string line_of(const VerdictRecord& record) {
-    static const Compiled compiled;
+    const Compiled compiled;
     std::string out;
     append_tsv(
         out, compiled.policy().policy, record, FrameOwners(compiled.policy()).prefix_of(record)
