@@ -191,11 +191,10 @@ void Bookkeeper::take_events() {
 }
 
 void Bookkeeper::look() {
-    if (draft_.counters == nullptr) {
-        return;
+    if (draft_.counters != nullptr) {
+        fold(*draft_.counters);
+        measure_load(*draft_.counters);
     }
-    fold(*draft_.counters);
-    measure_load(*draft_.counters);
     if (changed_) {
         rank_top();
     }

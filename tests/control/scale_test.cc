@@ -1,0 +1,129 @@
+// A million subscribers with drops: what a look at them, a scrape and a save take in memory and in time of a
+// processor (other processes may be busy). The figures are printed; the limits are wider than the budgets.
+#include "control/bookkeeper.h"
+#include "control/metrics.h"
+#include "control/subscriber_series.h"
+#include "tests/control/fake_dataplane.h"
+#include "tests/control/policies.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <optional>
+#include <string>
+
+using namespace portcullis;
+using namespace std::chrono_literals;
+using portcullis::test::CounterMemory;
+using portcullis::test::make_policy;
+using portcullis::test::pool_text;
+using portcullis::test::TempFolder;
+
+namespace {
+
+constexpr std::uint32_t kSubscribers = 1'000'000;
+
+// Memory of this process alone: the counters, which are shared, do not count.
+double anonymous_mib() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("RssAnon:")) {
+            return std::stod(line.substr(8)) / 1024;
+        }
+    }
+    return 0;
+}
+
+template <typename Action>
+double seconds_of(const char* what, Action&& action) {
+    const std::clock_t start = std::clock();
+    action();
+    const double took = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    std::printf("%-40s %8.1f ms\n", what, took * 1e3);
+    return took;
+}
+
+void drop_everywhere(CounterMemory& memory) {
+    for (std::uint32_t slot = 1; slot <= kSubscribers; ++slot) {
+        memory.slot(0, slot).dropped[0].frames.add(slot);
+        memory.slot(0, slot).dropped[0].flows.add(1);
+        memory.slot(0, slot).dropped[0].bytes.add(std::uint64_t{slot} * 60);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a million subscribers with drops") {
+    const TempFolder folder;
+    CounterMemory memory(1, 1U << 20U, 1);
+    auto policy = std::make_shared<RunningPolicy>();
+    policy->policy = make_policy(pool_text("100.64.0.0/12"));
+    const SlotLayout layout = SlotLayout().extended_for(*policy->policy).value();
+    policy->names = std::make_shared<const SubscriberNames>(*policy->policy, layout);
+    policy->rule_names = {"smtp", "netbios-smb"};
+    policy->generation = Generation{1};
+    memory.header().slots_used = layout.slot_count();
+
+    BookkeeperOptions options;
+    options.state_folder = folder.path();
+    options.look_period = 1h;
+    options.save_period = 1h;
+    Errors problem;
+    std::optional<Bookkeeper> books(std::in_place, options, problem);
+    books->dataplane_found(memory.map(), true);
+    books->policy_effective(policy);
+    CHECK(seconds_of("look, nothing dropped", [&] { books->look_now(); }) < 0.5);
+    const double before = anonymous_mib();
+
+    drop_everywhere(memory);
+    CHECK(seconds_of("look, all new", [&] { books->look_now(); }) < 2);
+    CHECK(seconds_of("look, nothing new", [&] { books->look_now(); }) < 0.5);
+    drop_everywhere(memory);
+    CHECK(seconds_of("look, all changed", [&] { books->look_now(); }) < 1);
+
+    std::atomic<std::uint64_t> left_out{0};
+    std::size_t bytes = 0;
+    std::size_t lines = 0;
+    CHECK(
+        seconds_of(
+            "1,000,000 subscriber series",
+            [&] {
+                SubscriberSeries series(*books, policy.get(), {}, 2'000'000, left_out);
+                std::string piece;
+                bool more = true;
+                while (more) {
+                    piece.clear();
+                    more = series.append_piece(piece);
+                    bytes += piece.size();
+                    lines += static_cast<std::size_t>(std::count(piece.begin(), piece.end(), '\n'));
+                }
+            }
+        )
+        < 2
+    );
+    CHECK(lines == kSubscribers + 2 + 3);
+    const double used = anonymous_mib() - before;
+    std::printf("%-40s %8.1f MiB\n", "memory for them", used);
+    CHECK(used <= 64);
+
+    CHECK(
+        seconds_of(
+            "top 1,000 by bytes",
+            [&] {
+                CHECK(books->rank(1'000, DropOrder::bytes).front().frames() == 2 * kSubscribers);
+            }
+        )
+        < 1
+    );
+    CHECK(seconds_of("save", [&] { books.reset(); }) < 10);
+    CHECK(seconds_of("load", [&] { books.emplace(options, problem); }) < 5);
+    CHECK(problem.empty());
+    books->policy_compiled(policy);
+    books->look_now();
+    CHECK(books->summary()->subscribers_with_drops == kSubscribers);
+}
