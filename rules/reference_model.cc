@@ -49,22 +49,23 @@ struct HeaderOutcome {
 
 class Judge {
 public:
-    Judge(const Policy& policy, Direction direction, UnixSeconds now)
+    Judge(const Policy& policy, Direction direction, UnixSeconds now, Trace trace)
         : policy_(policy)
         , direction_(direction)
-        , now_(now) {}
+        , now_(now)
+        , trace_(trace) {}
 
     ReferenceJudgement run(const std::vector<ReferenceHeader>& headers) {
-        note("direction", label(direction_));
+        note("direction", [&] { return label(direction_); });
         for (const ReferenceHeader& header : headers) {
-            note("header", describe(header));
+            note("header", [&] { return describe(header); });
         }
         attribute(headers);
         std::optional<HeaderOutcome> decisive;
         for (std::size_t i = 0; i < headers.size(); ++i) {
             const HeaderOutcome outcome = judge_header(headers[i], i == 0);
             if (headers.size() > 1) {
-                note("header " + std::to_string(i + 1), summary(outcome));
+                note("header " + std::to_string(i + 1), [&] { return summary(outcome); });
             }
             if (!decisive || outranks(outcome, *decisive)) {
                 decisive = outcome;
@@ -74,16 +75,20 @@ public:
         out_.reason = decisive->reason;
         out_.rule = decisive->rule;
         out_.initial_syn = decisive->initial_syn;
-        note("verdict", summary(*decisive));
+        note("verdict", [&] { return summary(*decisive); });
         return std::move(out_);
     }
 
 private:
-    void note(std::string subject, std::string finding) {
-        out_.trace.push_back({std::move(subject), std::move(finding)});
+    // Adds what `finding` returns to the trace, if there is to be one.
+    template <typename Finding>
+    void note(const std::string& subject, Finding&& finding) {
+        if (trace_ == Trace::on) {
+            out_.trace.push_back({subject, finding()});
+        }
     }
 
-    std::string summary(const HeaderOutcome& outcome) const {
+    [[nodiscard]] std::string summary(const HeaderOutcome& outcome) const {
         std::string out =
             std::string(label(outcome.verdict)) + ", " + std::string(label(outcome.reason));
         if (outcome.rule) {
@@ -99,16 +104,16 @@ private:
         return a.reason < b.reason;
     }
 
-    const Address& subscriber_side(const ReferenceHeader& header) const {
+    [[nodiscard]] const Address& subscriber_side(const ReferenceHeader& header) const {
         return direction_ == Direction::outbound ? header.source : header.destination;
     }
 
-    const Address& far_side(const ReferenceHeader& header) const {
+    [[nodiscard]] const Address& far_side(const ReferenceHeader& header) const {
         return direction_ == Direction::outbound ? header.destination : header.source;
     }
 
     // The pool with the longest prefix around `address`.
-    std::optional<PoolIndex> pool_of(const Address& address) const {
+    [[nodiscard]] std::optional<PoolIndex> pool_of(const Address& address) const {
         std::optional<PoolIndex> best;
         for (std::size_t i = 0; i < policy_.pools.size(); ++i) {
             const Prefix& prefix = policy_.pools[i].prefix;
@@ -130,30 +135,36 @@ private:
                 break;
             }
         }
-        const std::string address = to_string(out_.address);
+        out_.service_class = policy_.unattributed_class;
         if (out_.pool) {
             const Pool& pool = policy_.pools[out_.pool->value];
             out_.subscriber = make_prefix(out_.address, pool.subscriber_prefix_length);
             out_.service_class = pool.service_class;
-            note(
-                "subscriber",
-                to_string(*out_.subscriber) + ", of pool " + to_string(pool.prefix)
-                    + place_of(pool.where)
-            );
-        } else {
-            out_.service_class = policy_.unattributed_class;
-            note("subscriber", "unattributed: " + address + " is in no pool");
         }
-        note("class", service_class().name + place_of(service_class().where));
+        note("subscriber", [&] { return describe_subscriber(); });
+        note("class", [&] { return service_class().name + place_of(service_class().where); });
     }
 
-    const ServiceClass& service_class() const { return policy_.classes[out_.service_class.value]; }
+    [[nodiscard]] std::string describe_subscriber() const {
+        if (!out_.pool) {
+            return "unattributed: " + to_string(out_.address) + " is in no pool";
+        }
+        const Pool& pool = policy_.pools[out_.pool->value];
+        return to_string(*out_.subscriber) + ", of pool " + to_string(pool.prefix)
+               + place_of(pool.where);
+    }
+
+    [[nodiscard]] const ServiceClass& service_class() const {
+        return policy_.classes[out_.service_class.value];
+    }
 
     HeaderOutcome judge_header(const ReferenceHeader& header, bool outermost) {
         HeaderOutcome by_rules = judge_rules(header);
         by_rules.initial_syn = header.initial_syn;
         if (outermost && is_spoofed(header)) {
-            note("spoofed", to_string(header.source) + " is in no pool, and drop_spoofed is set");
+            note("spoofed", [&] {
+                return to_string(header.source) + " is in no pool, and drop_spoofed is set";
+            });
             return {Verdict::drop, Reason::spoofed, std::nullopt, header.initial_syn};
         }
         if (by_rules.verdict == Verdict::drop) {
@@ -161,66 +172,61 @@ private:
         }
         for (const Reason fault : header.faults) {
             if (verdict_of(fault) == Verdict::drop) {
-                note("fault", std::string(label(fault)) + ", which [unclassifiable] drops");
+                note("fault", [&] {
+                    return std::string(label(fault)) + ", which [unclassifiable] drops";
+                });
                 return {Verdict::drop, fault, std::nullopt, header.initial_syn};
             }
         }
         if (!header.faults.empty() && *header.faults.begin() < by_rules.reason) {
             const Reason fault = *header.faults.begin();
-            note("fault", std::string(label(fault)) + ", which [unclassifiable] passes");
+            note("fault", [&] {
+                return std::string(label(fault)) + ", which [unclassifiable] passes";
+            });
             return {Verdict::pass, fault, std::nullopt, header.initial_syn};
         }
         return by_rules;
     }
 
-    Verdict verdict_of(Reason fault) const {
+    [[nodiscard]] Verdict verdict_of(Reason fault) const {
         return policy_.unclassifiable[index_of(fault) - index_of(kFirstFault)];
     }
 
-    bool is_spoofed(const ReferenceHeader& header) const {
+    [[nodiscard]] bool is_spoofed(const ReferenceHeader& header) const {
         return policy_.drop_spoofed && direction_ == Direction::outbound
                && header.family != Family::none && !pool_of(header.source)
                && is_routable(header.source);
     }
 
-    // The rules that name a header, and what became of them, each the first of its kind in the policy.
+    // What the rules that name a header make of it: the most telling of their effects, the first in the policy
+    // of several that tell the same.
     HeaderOutcome judge_rules(const ReferenceHeader& header) {
-        std::optional<RuleIndex> dropping;
-        std::optional<RuleIndex> monitoring;
-        std::optional<RuleIndex> to_smarthost;
-        std::optional<RuleIndex> exempted;
-        std::optional<RuleIndex> allowed;
+        HeaderOutcome out{Verdict::pass, plain_reason(header), std::nullopt, false};
         for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
             const RuleIndex rule{static_cast<std::uint8_t>(i)};
-            const std::optional<std::string> what = naming(policy_.rules[i], header, direction_);
-            if (!what) {
-                continue;
+            if (const auto what = naming(policy_.rules[i], header, direction_)) {
+                note_rule(rule, *what);
+                const HeaderOutcome effect = effect_of(rule, header);
+                out = outranks(effect, out) ? effect : out;
             }
-            const Action action = service_class().actions[i];
-            note_rule(rule, *what, action);
-            std::optional<RuleIndex>& kind = action == Action::pass          ? allowed
-                                             : holds_smarthost(rule, header) ? to_smarthost
-                                             : holds_exemption(rule)         ? exempted
-                                             : action == Action::drop        ? dropping
-                                                                             : monitoring;
-            kind = kind ? kind : rule;
         }
-        if (dropping) {
-            return {Verdict::drop, Reason::rule, dropping, false};
+        return out;
+    }
+
+    HeaderOutcome effect_of(RuleIndex rule, const ReferenceHeader& header) {
+        const Action action = service_class().actions[rule.value];
+        if (action == Action::pass) {
+            return {Verdict::pass, Reason::class_allows, rule, false};
         }
-        if (monitoring) {
-            return {Verdict::pass, Reason::monitored, monitoring, false};
+        if (holds_smarthost(rule, header)) {
+            return {Verdict::pass, Reason::smarthost, rule, false};
         }
-        if (to_smarthost) {
-            return {Verdict::pass, Reason::smarthost, to_smarthost, false};
+        if (holds_exemption(rule)) {
+            return {Verdict::pass, Reason::exempt, rule, false};
         }
-        if (exempted) {
-            return {Verdict::pass, Reason::exempt, exempted, false};
-        }
-        if (allowed) {
-            return {Verdict::pass, Reason::class_allows, allowed, false};
-        }
-        return {Verdict::pass, plain_reason(header), std::nullopt, false};
+        return action == Action::drop
+                   ? HeaderOutcome{Verdict::drop, Reason::rule, rule, false}
+                   : HeaderOutcome{Verdict::pass, Reason::monitored, rule, false};
     }
 
     static Reason plain_reason(const ReferenceHeader& header) {
@@ -230,16 +236,16 @@ private:
         return header.fragment == Fragment::later ? Reason::non_first_fragment : Reason::no_rule;
     }
 
-    void note_rule(RuleIndex rule, const std::string& what, Action action) {
-        const Rule& named = policy_.rules[rule.value];
-        const std::string deed = action == Action::drop      ? " drops it"
-                                 : action == Action::monitor ? " only monitors it"
-                                                             : " allows it";
-        note(
-            "rule",
-            named.name + place_of(named.where) + " names " + what + "; class "
-                + service_class().name + deed
-        );
+    void note_rule(RuleIndex rule, const std::string& what) {
+        note("rule", [&] {
+            const Rule& named = policy_.rules[rule.value];
+            const Action action = service_class().actions[rule.value];
+            const std::string deed = action == Action::drop      ? " drops it"
+                                     : action == Action::monitor ? " only monitors it"
+                                                                 : " allows it";
+            return named.name + place_of(named.where) + " names " + what + "; class "
+                   + service_class().name + deed;
+        });
     }
 
     bool holds_smarthost(RuleIndex rule, const ReferenceHeader& header) {
@@ -247,31 +253,32 @@ private:
         if (!named.except_smarthosts || !is_smarthost(policy_, far_side(header))) {
             return false;
         }
-        const std::string who = to_string(far_side(header)) + " is a smarthost";
-        if (direction_ == Direction::outbound && header.source_routed) {
-            note("exception", "none from " + named.name + ": " + who + ", but only a waypoint");
-            return false;
-        }
-        note("exception", "from " + named.name + ": " + who);
-        return true;
+        const bool holds = !(direction_ == Direction::outbound && header.source_routed);
+        note("exception", [&] {
+            return (holds ? "from " : "none from ") + named.name + ": "
+                   + to_string(far_side(header)) + " is a smarthost"
+                   + (holds ? "" : ", but only a waypoint");
+        });
+        return holds;
     }
 
     bool holds_exemption(RuleIndex rule) {
-        const std::string& name = policy_.rules[rule.value].name;
         for (const Exemption& exemption : policy_.exemptions) {
             const auto& rules = exemption.rules;
             if (!exemption.subscriber.contains(out_.address)
                 || std::find(rules.begin(), rules.end(), rule) == rules.end()) {
                 continue;
             }
-            const std::string who = "exemption of " + to_string(exemption.subscriber)
-                                    + place_of(exemption.where) + ": " + exemption.reason;
-            if (exemption.expires && *exemption.expires <= now_) {
-                note("exception", "none from " + name + ": " + who + ", but it has expired");
-                continue;
+            const bool holds = !exemption.expires || *exemption.expires > now_;
+            note("exception", [&] {
+                return (holds ? "from " : "none from ") + policy_.rules[rule.value].name
+                       + ": exemption of " + to_string(exemption.subscriber)
+                       + place_of(exemption.where) + ": " + exemption.reason
+                       + (holds ? "" : ", but it has expired");
+            });
+            if (holds) {
+                return true;
             }
-            note("exception", "from " + name + ": " + who);
-            return true;
         }
         return false;
     }
@@ -279,6 +286,7 @@ private:
     const Policy& policy_;
     Direction direction_;
     UnixSeconds now_;
+    Trace trace_;
     ReferenceJudgement out_;
 };
 
@@ -288,9 +296,10 @@ ReferenceJudgement reference_judge(
     const Policy& policy,
     std::span<const std::uint8_t> frame,
     Direction direction,
-    UnixSeconds now
+    UnixSeconds now,
+    Trace trace
 ) {
-    return Judge(policy, direction, now).run(ReferenceReader(frame, policy.tunnels).run());
+    return Judge(policy, direction, now, trace).run(ReferenceReader(frame, policy.tunnels).run());
 }
 
 ReferenceJudgement
@@ -304,7 +313,7 @@ reference_judge_flow(const Policy& policy, const ReferenceFlow& flow, UnixSecond
     if (flow.protocol == 6 || flow.protocol == 17) {
         header.ports = ReferencePorts{flow.source_port, flow.destination_port};
     }
-    return Judge(policy, flow.direction, now).run({header});
+    return Judge(policy, flow.direction, now, Trace::on).run({header});
 }
 
 std::string to_string(const std::vector<ReferenceStep>& trace) {

@@ -34,13 +34,20 @@ struct ReferenceJudgement {
     std::vector<ReferenceStep> trace;
 };
 
+// Whether the reasoning is to be written down: tests that ask millions of times do without.
+enum class Trace : bool {
+    off,
+    on
+};
+
 // Judges all headers of `frame` (from its first Ethernet byte on). Exemptions that expire at or before `now`
 // do not hold.
 [[nodiscard]] ReferenceJudgement reference_judge(
     const Policy& policy,
     std::span<const std::uint8_t> frame,
     Direction direction,
-    UnixSeconds now
+    UnixSeconds now,
+    Trace trace = Trace::on
 );
 
 // A whole packet that exists only as a question.

@@ -50,12 +50,16 @@ std::vector<std::unique_ptr<Case>> make_cases() {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const std::vector<std::unique_ptr<Case>> cases = make_cases();
+// libFuzzer fixes the name.
+extern "C" int LLVMFuzzerTestOneInput(  // NOLINT(readability-identifier-naming)
+    const std::uint8_t* data,
+    std::size_t size
+) {
+    static const std::vector<std::unique_ptr<Case>> kCases = make_cases();
     if (size < 2) {
         return 0;
     }
-    const Case& chosen = *cases[data[0] % cases.size()];
+    const Case& chosen = *kCases[data[0] % kCases.size()];
     const Direction direction = (data[1] & 1U) != 0 ? Direction::inbound : Direction::outbound;
     const std::span<const std::uint8_t> rest(data + 2, size - 2);
     Dice dice(rest);
@@ -63,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                             : Bytes(rest.begin(), rest.end());
     const Comparison found = compare(chosen.compiled, frame, direction);
     if (!found.difference.empty()) {
-        std::fprintf(stderr, "policy %zu, %s", data[0] % cases.size(), found.difference.c_str());
+        std::fprintf(stderr, "policy %zu, %s", data[0] % kCases.size(), found.difference.c_str());
         std::abort();
     }
     return 0;

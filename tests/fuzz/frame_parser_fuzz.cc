@@ -36,7 +36,11 @@ void check(const Key& key, std::uint32_t frame_length) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+// libFuzzer fixes the name.
+extern "C" int LLVMFuzzerTestOneInput(  // NOLINT(readability-identifier-naming)
+    const std::uint8_t* data,
+    std::size_t size
+) {
     if (size < 1 || size > kFrameBytesMax) {
         return 0;
     }

@@ -36,8 +36,8 @@ ImageBytes copy_of(std::span<const std::byte> bytes) {
 
 ImageBytes edited(std::span<const std::byte> edits) {
     constexpr std::size_t kEditBytes = 11;
-    static const ImageBytes original = compiled_image();
-    ImageBytes out = copy_of(original.bytes());
+    static const ImageBytes kOriginal = compiled_image();
+    ImageBytes out = copy_of(kOriginal.bytes());
     for (; edits.size() >= kEditBytes; edits = edits.subspan(kEditBytes)) {
         const std::size_t at =
             (std::to_integer<std::size_t>(edits[0]) * 256 + std::to_integer<std::size_t>(edits[1]))
@@ -71,7 +71,11 @@ void sign(std::span<std::byte> image) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+// libFuzzer fixes the name.
+extern "C" int LLVMFuzzerTestOneInput(  // NOLINT(readability-identifier-naming)
+    const std::uint8_t* data,
+    std::size_t size
+) {
     if (size < 1) {
         return 0;
     }

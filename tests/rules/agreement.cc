@@ -126,7 +126,7 @@ compare(const CompiledPolicy& compiled, std::span<const std::uint8_t> frame, Dir
 
     const Judgement fast = judge_frame(compiled.view(), bytes, direction);
     const ReferenceJudgement slow =
-        reference_judge(compiled.policy(), frame, direction, compiled.now());
+        reference_judge(compiled.policy(), frame, direction, compiled.now(), Trace::off);
     const JudgedFacts fast_facts = facts_of(compiled, fast);
     const JudgedFacts slow_facts = facts_of(compiled, slow);
     const std::vector<HeaderFacts> fast_headers = parsed_headers(bytes, tunnels);
@@ -136,7 +136,11 @@ compare(const CompiledPolicy& compiled, std::span<const std::uint8_t> frame, Dir
     if (fast_facts != slow_facts || fast_headers != slow_headers) {
         out.difference = std::string(label(direction)) + "\nfast path: " + fast_facts.text() + "\n"
                          + text_of(fast_headers) + "reference: " + slow_facts.text() + "\n"
-                         + text_of(slow_headers) + "its trace:\n" + to_string(slow.trace);
+                         + text_of(slow_headers) + "its trace:\n"
+                         + to_string(reference_judge(
+                                         compiled.policy(), frame, direction, compiled.now()
+                         )
+                                         .trace);
     }
     Key plain;
     if (parse_plain(bytes, tunnels, plain) && !same_key(plain, parse_frame(bytes, tunnels))) {

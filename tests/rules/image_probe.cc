@@ -39,8 +39,8 @@ std::vector<Bytes> probing_frames() {
 }  // namespace
 
 std::string harm_of(const ImageView& view) {
-    static const std::vector<Bytes> frames = probing_frames();
-    for (const Bytes& frame : frames) {
+    static const std::vector<Bytes> kFrames = probing_frames();
+    for (const Bytes& frame : kFrames) {
         for (const Direction direction : {Direction::outbound, Direction::inbound}) {
             const FrameBytes bytes{frame.data(), static_cast<std::uint32_t>(frame.size())};
             const Judgement judgement = judge_frame(view, bytes, direction);

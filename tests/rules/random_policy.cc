@@ -12,7 +12,7 @@ namespace {
 
 // Few places, so that pools, smarthosts, exemptions and frames meet.
 const Address& random_base(Dice& dice, Family family) {
-    static const std::vector<Address> ipv4 = {
+    static const std::vector<Address> kIpv4 = {
         address("100.64.0.0"),
         address("100.64.7.9"),
         address("192.0.2.25"),
@@ -20,7 +20,7 @@ const Address& random_base(Dice& dice, Family family) {
         address("0.0.0.0"),
         address("255.255.255.255"),
     };
-    static const std::vector<Address> ipv6 = {
+    static const std::vector<Address> kIpv6 = {
         address("2001:db8::"),
         address("2001:db8:0:700::9"),
         address("2001:db8:25::25"),
@@ -29,7 +29,7 @@ const Address& random_base(Dice& dice, Family family) {
         address("::"),
         address("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
     };
-    const auto& bases = family == Family::ipv4 ? ipv4 : ipv6;
+    const auto& bases = family == Family::ipv4 ? kIpv4 : kIpv6;
     return bases[dice.below(static_cast<std::uint32_t>(bases.size()))];
 }
 
