@@ -245,9 +245,8 @@ void add_subscribers(MetricFamilies& out, const Summary& summary) {
     out.add({}, summary.subscribers_with_drops);
     out.counter(
         "top_subscriber_dropped_frames_total",
-        "Frames dropped of the subscribers with the most drops, by rule; other means further "
-        "rules, "
-        "and drops for other reasons than a rule."
+        "Frames dropped of the subscribers with the most drops, by rule; other means all "
+        "rules but the first, where there are more than two."
     );
     for (const SubscriberDrops& one : summary.top) {
         for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {

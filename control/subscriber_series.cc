@@ -15,7 +15,7 @@ constexpr unsigned kSubscribersPerPiece = 512;
 constexpr std::string_view kName = "portcullis_subscriber_dropped_frames_total";
 constexpr std::string_view kHead =
     "# HELP portcullis_subscriber_dropped_frames_total Frames dropped of a subscriber, by rule; "
-    "other means further rules, and drops for other reasons than a rule.\n"
+    "other means all rules but the first, where there are more than two.\n"
     "# TYPE portcullis_subscriber_dropped_frames_total counter\n";
 constexpr std::string_view kTail =
     "# HELP portcullis_subscriber_series_left_out Series above the limit, which this response does "
@@ -45,7 +45,8 @@ void append_number(std::uint64_t number, std::string& out) {
 }  // namespace
 
 std::string column_name(const RunningPolicy& policy, unsigned column) {
-    return column == 0 && !policy.rule_names.empty() ? policy.rule_names.front() : kOtherRules;
+    const bool to_itself = column == 0 || policy.rule_names.size() == SlotCounters::kColumns;
+    return to_itself && column < policy.rule_names.size() ? policy.rule_names[column] : kOtherRules;
 }
 
 SubscriberSeries::SubscriberSeries(

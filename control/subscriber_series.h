@@ -21,8 +21,8 @@ struct Shard {
     std::uint32_t count = 1;
 };
 
-// What the columns of a ledger are called in the label `rule`: the first rule by its name, and "other": further
-// rules, and drops for other reasons than a rule.
+// What the columns of a ledger are called in the label `rule`: rules by their names, and "other" where more than
+// two rules share the second column.
 inline constexpr const char* kOtherRules = "other";
 [[nodiscard]] std::string column_name(const RunningPolicy& policy, unsigned column);
 

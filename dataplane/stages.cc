@@ -158,14 +158,14 @@ account_notable(WorkerState& state, Direction direction, unsigned i) noexcept {
     const std::uint32_t flows = judged.initial_syn(i) ? 1 : 0;
     WorkerCounters& counters = *state.counters;
     counters.judged[index_of(outcome.verdict)][side][index_of(outcome.reason)].add(1, length);
-    if (outcome.verdict == Verdict::drop) {
+    if (outcome.verdict == Verdict::pass) {
+        state.slots[judged.slots[i]].passed[side].add(1, length);
+    } else if (outcome.rule != kNoRule) {
         SlotCounters::Dropped& dropped =
             state.slots[judged.slots[i]].dropped[slot_column(outcome.rule)];
         dropped.frames.add(1);
         dropped.flows.add(flows);
         dropped.bytes.add(length);
-    } else {
-        state.slots[judged.slots[i]].passed[side].add(1, length);
     }
     if (outcome.rule == kNoRule) {
         return;

@@ -79,9 +79,10 @@ struct SlotCounters {
 
 static_assert(sizeof(SlotCounters) == 64);
 
-// The column in which a slot counts what `rule` dropped: the first rule has the first one to itself, the
-// second the second; further rules, and drops for other reasons than a rule, share the second.
-// WorkerCounters::rules counts every rule apart.
+// The column in which a slot counts what `rule` dropped: the first rule (smtp in every policy) has one to itself,
+// and so has the second (netbios-smb), unless the policy has more: those share the second column.
+// WorkerCounters::rules counts every rule apart, and WorkerCounters::judged drops for other reasons, which
+// slots leave out.
 [[nodiscard]] constexpr unsigned slot_column(std::uint8_t rule) noexcept {
     return rule == 0 ? 0 : 1;
 }
