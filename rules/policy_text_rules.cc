@@ -73,7 +73,9 @@ void read_transport(const TableReader& table, PolicyDraft& draft, Rule& rule) {
                 "known: tcp, udp"
             );
         } else if (std::exchange(*chosen, true)) {
-            draft.errors.add(item.at, in_quotes(item.text) + " is named twice", "keep one of the two");
+            draft.errors.add(
+                item.at, in_quotes(item.text) + " is named twice", "keep one of the two"
+            );
         }
     });
 }

@@ -134,13 +134,11 @@ compare(const CompiledPolicy& compiled, std::span<const std::uint8_t> frame, Dir
 
     Comparison out{fast.outcome, {}};
     if (fast_facts != slow_facts || fast_headers != slow_headers) {
-        out.difference = std::string(label(direction)) + "\nfast path: " + fast_facts.text() + "\n"
-                         + text_of(fast_headers) + "reference: " + slow_facts.text() + "\n"
-                         + text_of(slow_headers) + "its trace:\n"
-                         + to_string(reference_judge(
-                                         compiled.policy(), frame, direction, compiled.now()
-                         )
-                                         .trace);
+        out.difference =
+            std::string(label(direction)) + "\nfast path: " + fast_facts.text() + "\n"
+            + text_of(fast_headers) + "reference: " + slow_facts.text() + "\n"
+            + text_of(slow_headers) + "its trace:\n"
+            + to_string(reference_judge(compiled.policy(), frame, direction, compiled.now()).trace);
     }
     Key plain;
     if (parse_plain(bytes, tunnels, plain) && !same_key(plain, parse_frame(bytes, tunnels))) {
