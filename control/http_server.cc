@@ -222,6 +222,8 @@ private:
         }
     }
 
+    // The parameters are those of MHD_AccessHandlerCallback.
+    // NOLINTNEXTLINE(readability-function-size)
     static MHD_Result handle(
         void* self,
         MHD_Connection* connection,

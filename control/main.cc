@@ -43,7 +43,7 @@ sigset_t block_signals() {
         sigaddset(&set, number);
     }
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGPIPE, SIG_IGN);
     return set;
 }
 
