@@ -4,11 +4,12 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_pci.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <regex>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -49,6 +50,19 @@ private:
     const std::string& device_;
     EalLog& log_;
 };
+
+std::string without_arguments(std::string_view device) {
+    return std::string(device.substr(0, device.find(',')));
+}
+
+std::optional<rte_pci_addr> pci_address_of(std::string_view device) {
+    constexpr std::uint8_t kFunctionMax = 7;  // three bits
+    rte_pci_addr out{};
+    return rte_pci_addr_parse(without_arguments(device).c_str(), &out) == 0
+                   && out.function <= kFunctionMax
+               ? std::optional<rte_pci_addr>(out)
+               : std::nullopt;
+}
 
 // The port of `device`, made if it is a virtual one.
 Result<std::uint16_t> find_port(const std::string& device, const Complaint& complaint) {
@@ -133,17 +147,18 @@ int set_up_queues(std::uint16_t id, unsigned queues, rte_mempool* pool) {
 
 }  // namespace
 
-bool is_pci_device(std::string_view device) noexcept {
-    static const std::regex pattern(
-        "([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7](,.*)?"
-    );
-    return std::regex_match(device.begin(), device.end(), pattern);
+bool is_pci_device(std::string_view device) {
+    return pci_address_of(device).has_value();
 }
 
 std::string port_name(std::string_view device) {
-    std::string name(device.substr(0, device.find(',')));
-    const bool has_domain = std::count(name.begin(), name.end(), ':') == 2;
-    return is_pci_device(device) && !has_domain ? "0000:" + name : name;
+    const std::optional<rte_pci_addr> address = pci_address_of(device);
+    if (!address.has_value()) {
+        return without_arguments(device);
+    }
+    std::array<char, PCI_PRI_STR_SIZE> name{};
+    rte_pci_device_name(&*address, name.data(), name.size());
+    return name.data();
 }
 
 // net_af_packet hands over a frame in one piece, of up to the size that its argument says.

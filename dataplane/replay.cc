@@ -139,7 +139,7 @@ void run_replay(
         const unsigned allowance = pace.allowance(recorder.frames());
         if (allowance == 0) {
             rte_delay_us_sleep(kPaceSleepMicroseconds);
-            housekeeping.look_around();
+            housekeeping.end_pause();
             continue;
         }
         Burst burst = receive({setup.port, 0}, allowance);

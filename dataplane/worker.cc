@@ -3,6 +3,7 @@
 #include <rte_cycles.h>
 
 #include <ctime>
+#include <utility>
 
 namespace portcullis::dataplane {
 
@@ -42,12 +43,20 @@ Housekeeping::Housekeeping(PolicySlot& policies, unsigned worker, WorkerState& s
     : policies_(policies)
     , worker_(worker)
     , state_(state)
-    , turn_began_(rte_rdtsc()) {}
+    , lap_began_(rte_rdtsc()) {}
+
+std::uint64_t Housekeeping::lap() noexcept {
+    const std::uint64_t now = rte_rdtsc();
+    return now - std::exchange(lap_began_, now);
+}
+
+void Housekeeping::end_pause() noexcept {
+    state_.counters->cycles.add(lap());
+    look_around();
+}
 
 void Housekeeping::end_turn(unsigned frames) noexcept {
-    const std::uint64_t now = rte_rdtsc();
-    const std::uint64_t cycles = now - turn_began_;
-    turn_began_ = now;
+    const std::uint64_t cycles = lap();
     WorkerCounters& counters = *state_.counters;
     counters.turns.add(1);
     counters.cycles.add(cycles);
@@ -87,7 +96,7 @@ void run_worker(
         empty_turns = frames > 0 ? 0 : empty_turns + 1;
         if (empty_turns >= kEmptyTurnsBeforeSleep && idle == Idle::sleep) {
             rte_delay_us_sleep(kSleepMicroseconds);
-            housekeeping.look_around();
+            housekeeping.end_pause();
         }
     }
 }
@@ -100,7 +109,7 @@ void wait_for_policy(
     housekeeping.look_around();
     while (state.image == nullptr && !stop.load(std::memory_order_relaxed)) {
         rte_delay_us_sleep(kSleepMicroseconds);
-        housekeeping.look_around();
+        housekeeping.end_pause();
     }
 }
 

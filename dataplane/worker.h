@@ -69,6 +69,9 @@ public:
     // Ends a turn that received `frames`: counts cycles, and every so often looks around.
     void end_turn(unsigned frames) noexcept;
 
+    // Ends a pause between turns, whose time is nobody's work, and looks around.
+    void end_pause() noexcept;
+
     // Takes the newest policy and gives a sign of life. Between bursts only.
     void look_around() noexcept;
 
@@ -76,11 +79,14 @@ public:
     void leave() noexcept;
 
 private:
+    // The cycles since the last call.
+    [[nodiscard]] std::uint64_t lap() noexcept;
+
     PolicySlot& policies_;
     unsigned worker_;
     WorkerState& state_;
     std::uint64_t turns_ = 0;
-    std::uint64_t turn_began_;  // in cycles of the TSC
+    std::uint64_t lap_began_;  // in cycles of the TSC
 };
 
 // One way through the dataplane.

@@ -82,6 +82,7 @@ TEST_CASE("a PCI address is told from a virtual device") {
           "0000:01:00",
           "eth0",
           "01:00.0.1"}) {
+        INFO(device);
         CHECK_FALSE(is_pci_device(device));
     }
 }

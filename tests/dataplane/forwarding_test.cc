@@ -263,3 +263,26 @@ TEST_CASE("an idle worker gives signs of life, takes policies, and counts its tu
     CHECK(bench.counters.busy_cycles.read() == 0);
     CHECK(bench.counters.cycles.read() > 0);
 }
+
+TEST_CASE("waiting for a policy is no work") {
+    (void)eal();
+    Bench bench;
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 443));
+    std::atomic<bool> stop{false};
+    std::thread worker([&] {
+        wait_for_policy(bench.state, bench.housekeeping, stop);
+        run_worker(bench.state, bench.housekeeping, bench.lanes(), Idle::sleep, stop);
+        bench.housekeeping.leave();
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    CHECK(bench.counters.received[0].frames.read() == 0);
+    const ImageBytes image = image_of(kPolicyText);
+    bench.policies.publish(policy_of(image));
+    CHECK(bench.policies.settle(std::chrono::steady_clock::now() + std::chrono::seconds(2)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    stop.store(true);
+    worker.join();
+    CHECK(bench.counters.transmitted[0].frames.read() == 1);
+    CHECK(bench.counters.busy_turns.read() == 1);
+    CHECK(bench.counters.busy_cycles.read() < bench.counters.cycles.read() / 4);
+}
