@@ -1,14 +1,19 @@
 #include "control/conservation.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
+#include <thread>
 
 namespace portcullis {
 
 namespace {
 
-// A worker at full load is between two bursts often enough to be met there in this many looks.
+// A worker at full load is between two bursts often enough to be met there in this many looks, unless it has lost
+// its processor in the middle of a burst: then it is looked at again for a while.
 constexpr unsigned kLooksMax = 200;
+constexpr std::chrono::milliseconds kPause{1};
+constexpr std::chrono::milliseconds kPatience{100};
 
 std::uint64_t accounted(const WorkerCounters& worker, unsigned side) {
     // Each acquire keeps what is read later behind it.
@@ -37,10 +42,16 @@ std::int64_t least_difference(const WorkerCounters& worker, unsigned side) {
 }  // namespace
 
 std::uint64_t conservation_error_frames(const CounterMapping& counters) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point deadline = Clock::now() + kPatience;
     std::uint64_t out = 0;
     for (const WorkerCounters& worker : counters.workers()) {
         for (unsigned side = 0; side < kDirectionCount; ++side) {
-            const std::int64_t difference = least_difference(worker, side);
+            std::int64_t difference = least_difference(worker, side);
+            while (difference > 0 && Clock::now() < deadline) {
+                std::this_thread::sleep_for(kPause);
+                difference = std::min(difference, least_difference(worker, side));
+            }
             out += static_cast<std::uint64_t>(difference < 0 ? -difference : difference);
         }
     }
