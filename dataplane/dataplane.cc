@@ -60,6 +60,8 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(const Options& options) {
 Errors Dataplane::start_eal() {
     EalSetup setup;
     setup.workers = options_.workers;
+    setup.cpus = options_.cpus;
+    setup.memory_mib = options_.memory_mib;
     setup.test_mode = options_.test_mode;
     setup.more_arguments = options_.eal_arguments;
     for (const PortPair& pair : options_.pairs) {

@@ -1,5 +1,6 @@
 #include "dataplane/eal.h"
 
+#include "dataplane/cpu_list.h"
 #include "dataplane/file_descriptor.h"
 
 #include <rte_eal.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -23,7 +25,7 @@ namespace portcullis::dataplane {
 namespace {
 
 // Without hugepages: what the frames of two ports and their rings need, reserved but not touched.
-constexpr const char* kTestMemoryMib = "512";
+constexpr std::uint32_t kTestMemoryMib = 512;
 // What rte_get_next_lcore() begins with.
 constexpr unsigned kBeforeFirst = std::numeric_limits<unsigned>::max();
 
@@ -50,23 +52,41 @@ bool chooses_lcores(const std::vector<std::string>& arguments) {
     });
 }
 
-std::string list_of(const std::vector<unsigned>& cpus) {
-    std::string out;
-    for (const unsigned cpu : cpus) {
-        out += (out.empty() ? "" : ",") + std::to_string(cpu);
+std::string set_of(const std::vector<unsigned>& cpus) {
+    return "(" + to_string(cpus) + ")";
+}
+
+// `cpus` without those that the operator gave to workers; all of them when none is left.
+std::vector<unsigned>
+left_for_cold_thread(const std::vector<unsigned>& cpus, const std::vector<unsigned>& taken) {
+    std::vector<unsigned> out;
+    std::copy_if(cpus.begin(), cpus.end(), std::back_inserter(out), [&taken](unsigned cpu) {
+        return std::find(taken.begin(), taken.end(), cpu) == taken.end();
+    });
+    return out.empty() ? cpus : out;
+}
+
+// As the operator says it: lcore 0 is the cold thread's, 1 and up are workers'.
+std::string lcores_as_named(const EalSetup& setup, const std::vector<unsigned>& cpus) {
+    std::string out = "0@" + set_of(left_for_cold_thread(cpus, setup.cpus));
+    for (std::size_t worker = 0; worker < setup.cpus.size(); ++worker) {
+        out += "," + std::to_string(worker + 1) + "@" + std::to_string(setup.cpus[worker]);
     }
-    return "(" + out + ")";
+    return out;
 }
 
 // Lcore 0 is the cold thread's, 1 and up are workers'. Workers get a CPU each, the cold thread one of its
 // own where one is left; tests share the machine with others, so theirs may run anywhere.
 std::string lcores_of(const EalSetup& setup, const std::vector<unsigned>& cpus) {
+    if (!setup.cpus.empty()) {
+        return lcores_as_named(setup, cpus);
+    }
     const bool spare = cpus.size() > setup.workers;
-    std::string out = "0@" + (spare && !setup.test_mode ? std::to_string(cpus[0]) : list_of(cpus));
+    std::string out = "0@" + (spare && !setup.test_mode ? std::to_string(cpus[0]) : set_of(cpus));
     for (unsigned worker = 0; worker < setup.workers; ++worker) {
         const unsigned cpu = cpus[(worker + (spare ? 1 : 0)) % cpus.size()];
         out += "," + std::to_string(worker + 1) + "@"
-               + (setup.test_mode ? list_of(cpus) : std::to_string(cpu));
+               + (setup.test_mode ? set_of(cpus) : std::to_string(cpu));
     }
     return out;
 }
@@ -120,8 +140,13 @@ std::vector<std::string> eal_arguments(const EalSetup& setup, const std::vector<
     if (!chooses_lcores(setup.more_arguments)) {
         out.insert(out.end(), {"--lcores", lcores_of(setup, cpus)});
     }
+    const std::uint32_t memory_mib =
+        setup.memory_mib == 0 && setup.test_mode ? kTestMemoryMib : setup.memory_mib;
+    if (memory_mib != 0) {
+        out.insert(out.end(), {"-m", std::to_string(memory_mib)});
+    }
     if (setup.test_mode) {
-        out.insert(out.end(), {"--no-huge", "-m", kTestMemoryMib, "--no-shconf"});
+        out.insert(out.end(), {"--no-huge", "--no-shconf"});
     }
     if (setup.test_mode || setup.pci_devices.empty()) {
         out.emplace_back("--no-pci");

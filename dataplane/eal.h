@@ -4,6 +4,7 @@
 #include "dataplane/eal_log.h"
 #include "rules/result.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,8 @@ namespace portcullis::dataplane {
 
 struct EalSetup {
     unsigned workers = 1;
+    std::vector<unsigned> cpus;    // empty, or one a worker
+    std::uint32_t memory_mib = 0;  // 0: as it is needed
     bool test_mode = false;
     std::vector<std::string> pci_devices;     // the only ones that DPDK may touch
     std::vector<std::string> more_arguments;  // the operator's own, behind ours

@@ -1,14 +1,18 @@
 #include "dataplane/options.h"
 
+#include "dataplane/config_text.h"
+#include "dataplane/cpu_list.h"
 #include "dataplane/exit_status.h"
 #include "rules/counter_layout.h"
 
 #include <CLI/CLI.hpp>
 
 #include <bit>
-#include <iterator>
+#include <iostream>
 #include <map>
-#include <sstream>
+#include <memory>
+#include <optional>
+#include <utility>
 
 namespace portcullis::dataplane {
 
@@ -22,8 +26,6 @@ const std::map<std::string, ReplayDirection> kDirections = {
     {"by-source", ReplayDirection::by_source}};
 
 const std::map<std::string, Idle> kIdles = {{"sleep", Idle::sleep}, {"poll", Idle::poll}};
-
-const std::vector<std::string> kLogLevels = {"error", "warn", "info", "debug"};
 
 // A value by its name. The names stand in the option's type already.
 template <typename Value>
@@ -47,7 +49,27 @@ struct Raw {
     std::vector<std::string> outside;
     ReplayOptions replay;
     std::string eal;
+    std::string cpus;
+    std::filesystem::path config;
+    bool check_config = false;
 };
+
+void describe_configuration(CLI::App& app, Raw& raw) {
+    const std::string group = "Configuration";
+    CLI::Option* config =
+        app.add_option(
+               "--config",
+               raw.config,
+               "Read all that is not said here from this file (TOML; dataplane/README.md)"
+        )
+            ->type_name("FILE")
+            ->group(group);
+    app.add_flag(
+           "--check-config", raw.check_config, "Say whether it can be used, and do nothing else"
+    )
+        ->needs(config)
+        ->group(group);
+}
 
 void describe_ports(CLI::App& app, Raw& raw) {
     const std::string device =
@@ -85,7 +107,7 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
            options.subscriber_slots,
            "Room for the counters of this many subscribers"
     )
-        ->check(between(1U, 1U << 30U))
+        ->check(between(1U, kSubscriberSlotsMax))
         ->type_name("N")
         ->capture_default_str();
     app.add_option(
@@ -93,7 +115,7 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
            options.active_subscribers,
            "Of pools too large for that: room for the counters of this many at a time"
     )
-        ->check(between(0U, 1U << 26U))
+        ->check(between(0U, kActiveSubscribersMax))
         ->type_name("N")
         ->capture_default_str();
     app.add_option(
@@ -102,6 +124,14 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
         ->check(between(1U, kWorkersMax))
         ->type_name("N")
         ->capture_default_str();
+    app.add_option("--cpus", raw.cpus, "Where workers run, one CPU each: 2-5,8")->type_name("LIST");
+    app.add_option(
+           "--memory-mib",
+           options.memory_mib,
+           "Reserve this much for frames and rings at the start, not as it is needed"
+    )
+        ->check(between(1U, kMemoryMibMax))
+        ->type_name("MIB");
     app.add_option(
            "--idle",
            options.idle,
@@ -115,7 +145,8 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
     app.add_option("--eal", raw.eal, "More arguments for DPDK's EAL, as one word: --eal \"-l 2-5\"")
         ->type_name("ARGS");
     app.add_option("--log-level", options.log_level, "How much to say on stderr")
-        ->check(CLI::IsMember(kLogLevels).description(""))
+        ->check(CLI::IsMember(std::vector<std::string>(kLogLevels.begin(), kLogLevels.end()))
+                    .description(""))
         ->type_name("error|warn|info|debug")
         ->capture_default_str();
 }
@@ -163,17 +194,32 @@ CLI::Option* describe_replay(CLI::App& app, Raw& raw) {
     return replay;
 }
 
-// Throws what CLI11 prints.
-void require_one_input(const Raw& raw, bool replays) {
-    if (replays && !(raw.inside.empty() && raw.outside.empty())) {
+// What a command line said, beside the options that it set.
+struct Parsed {
+    Raw raw;
+    bool replays = false;
+    bool counts_workers = false;
+};
+
+// Sets the options that the command line names. Throws what CLI11 prints.
+Parsed parse_onto(Options& options, CLI::App& app, int argc, const char* const* argv) {
+    Parsed out;
+    app.set_version_flag("--version", std::string(PORTCULLIS_VERSION));
+    describe_configuration(app, out.raw);
+    describe_ports(app, out.raw);
+    describe_running(app, options, out.raw);
+    const CLI::Option* replay = describe_replay(app, out.raw);
+    app.parse(argc, argv);
+    out.replays = replay->count() > 0;
+    out.counts_workers = app.count("--workers") > 0;
+    return out;
+}
+
+void take_ports(const Parsed& parsed, Options& options) {
+    const Raw& raw = parsed.raw;
+    if (parsed.replays && !(raw.inside.empty() && raw.outside.empty())) {
         throw CLI::ValidationError(
             "--replay", "has its own port: leave --inside and --outside out"
-        );
-    }
-    if (!replays && raw.inside.empty()) {
-        throw CLI::ValidationError(
-            "--inside",
-            "name the ports (--inside DEV --outside DEV), or a capture (--replay CAPTURE)"
         );
     }
     if (raw.inside.size() != raw.outside.size()) {
@@ -188,41 +234,103 @@ void require_one_input(const Raw& raw, bool replays) {
             "--inside", "at most " + std::to_string(kPortsMax / 2) + " pairs of ports"
         );
     }
+    if (parsed.replays || !raw.inside.empty()) {
+        options.pairs.clear();  // those of the file
+    }
+    for (std::size_t i = 0; i < raw.inside.size(); ++i) {
+        options.pairs.push_back({raw.inside[i], raw.outside[i]});
+    }
+    if (!parsed.replays && options.pairs.empty()) {
+        throw CLI::ValidationError(
+            "--inside",
+            "name the ports (--inside DEV --outside DEV, or [[pair]] in the file of --config), or "
+            "a "
+            "capture (--replay CAPTURE)"
+        );
+    }
+}
+
+// One CPU a worker; as many workers as CPUs, where only they are named.
+void take_cpus(const Parsed& parsed, Options& options) {
+    if (!parsed.raw.cpus.empty()) {
+        std::optional<std::vector<unsigned>> cpus = parse_cpu_list(parsed.raw.cpus);
+        if (!cpus) {
+            throw CLI::ValidationError(
+                "--cpus", "is not a list of CPUs, each named once, such as 2-5,8"
+            );
+        }
+        options.cpus = *std::move(cpus);
+        if (!parsed.counts_workers) {
+            options.workers = static_cast<std::uint32_t>(options.cpus.size());
+        }
+    }
+    if (!options.cpus.empty()
+        && (options.cpus.size() != options.workers || options.workers > kWorkersMax)) {
+        throw CLI::ValidationError(
+            "--workers",
+            std::to_string(options.cpus.size()) + " CPUs for " + std::to_string(options.workers)
+                + " workers: name one (--cpus) for each"
+        );
+    }
 }
 
 std::vector<std::string> words_of(const std::string& text) {
     return CLI::detail::split_up(text);
 }
 
+// Makes one whole of what was said. Throws what CLI11 prints.
+void put_together(const Parsed& parsed, Options& options) {
+    take_ports(parsed, options);
+    if (parsed.replays) {
+        options.replay = parsed.raw.replay;
+        options.test_mode = true;
+        options.workers = 1;
+        options.cpus.clear();
+    }
+    take_cpus(parsed, options);
+    options.active_subscribers = rounded_up(options.active_subscribers);
+    if (!parsed.raw.eal.empty()) {
+        options.eal_arguments = words_of(parsed.raw.eal);
+    }
+}
+
+EarlyExit say_config_is_usable(const std::filesystem::path& file, const Options& options) {
+    std::cout << file.string() << ": usable: " << options.pairs.size() << " pair(s) of ports, "
+              << options.workers << " worker(s)\n";
+    return {kExitDone};
+}
+
 }  // namespace
 
 std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv) {
+    const auto make_app = [] {
+        return std::make_unique<CLI::App>(
+            "The data plane of Portcullis: forwards between its ports what the policy passes.",
+            "portcullis-dataplane"
+        );
+    };
     Options options;
-    Raw raw;
-    CLI::App app(
-        "The data plane of Portcullis: forwards between its ports what the policy passes.",
-        "portcullis-dataplane"
-    );
-    app.set_version_flag("--version", std::string(PORTCULLIS_VERSION));
-    describe_ports(app, raw);
-    describe_running(app, options, raw);
-    const CLI::Option* replay = describe_replay(app, raw);
+    auto app = make_app();
     try {
-        app.parse(argc, argv);
-        require_one_input(raw, replay->count() > 0);
+        Parsed parsed = parse_onto(options, *app, argc, argv);
+        if (!parsed.raw.config.empty()) {
+            Result<Options> from_file = read_config_file(parsed.raw.config);
+            if (!from_file) {
+                std::cerr << to_string(from_file.errors());
+                return EarlyExit{kExitCouldNotRun};
+            }
+            // Once more, over what the file says.
+            options = std::move(from_file).value();
+            app = make_app();
+            parsed = parse_onto(options, *app, argc, argv);
+        }
+        put_together(parsed, options);
+        if (parsed.raw.check_config) {
+            return say_config_is_usable(parsed.raw.config, options);
+        }
     } catch (const CLI::ParseError& error) {
-        return EarlyExit{app.exit(error) == 0 ? kExitDone : kExitCouldNotRun};
+        return EarlyExit{app->exit(error) == 0 ? kExitDone : kExitCouldNotRun};
     }
-    for (std::size_t i = 0; i < raw.inside.size(); ++i) {
-        options.pairs.push_back({raw.inside[i], raw.outside[i]});
-    }
-    if (replay->count() > 0) {
-        options.replay = raw.replay;
-        options.test_mode = true;
-        options.workers = 1;
-    }
-    options.active_subscribers = rounded_up(options.active_subscribers);
-    options.eal_arguments = words_of(raw.eal);
     return options;
 }
 

@@ -1,13 +1,15 @@
-// The command line of portcullis-dataplane, as values.
+// What portcullis-dataplane is told to do: its command line and its configuration file, as values.
 #pragma once
 
 #include "rules/units.h"
 #include "rules/verdict.h"
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -40,6 +42,11 @@ enum class Idle : std::uint8_t {
     poll
 };
 
+inline constexpr std::uint32_t kSubscriberSlotsMax = 1U << 30U;
+inline constexpr std::uint32_t kActiveSubscribersMax = 1U << 26U;
+inline constexpr std::uint32_t kMemoryMibMax = 1U << 22U;
+inline constexpr std::array<std::string_view, 4> kLogLevels = {"error", "warn", "info", "debug"};
+
 struct Options {
     std::vector<PortPair> pairs;  // empty in a replay
     std::optional<ReplayOptions> replay;
@@ -49,8 +56,10 @@ struct Options {
     std::uint32_t subscriber_slots = 8'388'608;
     // Of pools that are too large for slots of their own; 0 or a power of two.
     std::uint32_t active_subscribers = 1'048'576;
-    unsigned workers = 1;
-    bool test_mode = false;  // no hugepages, no PCI: works as an ordinary user
+    std::uint32_t workers = 1;
+    std::vector<unsigned> cpus;    // empty, or one a worker
+    std::uint32_t memory_mib = 0;  // for frames and rings; 0: as it is needed, 512 in tests
+    bool test_mode = false;        // no hugepages, no PCI: works as an ordinary user
     Idle idle = Idle::sleep;
     std::vector<std::string> eal_arguments;
     std::string log_level = "info";
@@ -61,7 +70,7 @@ struct EarlyExit {
     int status = 0;
 };
 
-// Prints help, version or what is wrong with the arguments itself.
+// Reads the file that --config names, and the arguments over it. Prints help, version or what is wrong itself.
 [[nodiscard]] std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv);
 
 }  // namespace portcullis::dataplane

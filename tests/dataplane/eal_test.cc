@@ -37,6 +37,27 @@ TEST_CASE("live workers get a processor each, and the cold thread one of its own
     CHECK(value_of(eal_arguments(setup, {3}), "--lcores") == "0@(3),1@3,2@3");
 }
 
+TEST_CASE("workers run where the operator says, and the cold thread beside them") {
+    EalSetup setup;
+    setup.workers = 2;
+    setup.cpus = {6, 5};
+    CHECK(value_of(eal_arguments(setup, {4, 5, 6, 7}), "--lcores") == "0@(4,7),1@6,2@5");
+    CHECK(value_of(eal_arguments(setup, {5, 6}), "--lcores") == "0@(5,6),1@6,2@5");
+    setup.test_mode = true;
+    CHECK(value_of(eal_arguments(setup, {4, 5, 6, 7}), "--lcores") == "0@(4,7),1@6,2@5");
+}
+
+TEST_CASE("memory is reserved as the operator says, or in test mode") {
+    EalSetup setup;
+    CHECK_FALSE(has(eal_arguments(setup, {0}), "-m"));
+    setup.memory_mib = 2048;
+    CHECK(value_of(eal_arguments(setup, {0}), "-m") == "2048");
+    setup.test_mode = true;
+    CHECK(value_of(eal_arguments(setup, {0}), "-m") == "2048");
+    setup.memory_mib = 0;
+    CHECK(value_of(eal_arguments(setup, {0}), "-m") == "512");
+}
+
 TEST_CASE("in test mode nothing is pinned, and nothing needs privileges") {
     EalSetup setup;
     setup.test_mode = true;
