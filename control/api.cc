@@ -41,13 +41,6 @@ std::optional<std::uint64_t> number_argument(
     return found == request.arguments.end() ? otherwise : parse_number(found->second, most);
 }
 
-HttpReply json_reply(const nlohmann::ordered_json& body, unsigned status = 200) {
-    HttpReply out;
-    out.status = status;
-    out.body = body.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    return out;
-}
-
 }  // namespace
 
 Api::Api(
@@ -63,38 +56,25 @@ Api::Api(
     , start_(std::chrono::steady_clock::now())
     , metrics_(books, publisher, series_left_out_) {}
 
-HttpReply Api::answer(const HttpRequest& request) {
-    const std::string& path = request.path;
-    if (path == "/metrics") {
-        HttpReply out;
-        out.content_type = kMetricsType;
-        out.body = metrics_.text();
-        return out;
-    }
-    if (path == "/metrics/subscribers") {
-        return subscriber_metrics(request);
-    }
-    if (path == "/healthz") {
-        return health();
-    }
-    if (path == "/api/v1/status") {
-        return json_reply(status());
-    }
-    if (path == "/api/v1/counters") {
-        return json_reply(counters());
-    }
-    if (path == "/api/v1/policy") {
-        return json_reply(policy());
-    }
-    if (path == "/api/v1/subscribers") {
-        return subscribers(request);
-    }
-    return http_error(
-        404,
-        "there is nothing at " + path,
-        "see /metrics, /metrics/subscribers, /healthz, /api/v1/status, /api/v1/counters, "
-        "/api/v1/policy, /api/v1/subscribers"
-    );
+void Api::add_routes(HttpRouter& router) {
+    const auto add = [&router](const char* path, auto answer) {
+        router.add({HttpMethod::get, path, std::move(answer)});
+    };
+    add("/metrics", [this](const HttpRequest&) { return metrics(); });
+    add("/metrics/subscribers",
+        [this](const HttpRequest& asked) { return subscriber_metrics(asked); });
+    add("/healthz", [this](const HttpRequest&) { return health(); });
+    add("/api/v1/status", [this](const HttpRequest&) { return http_json(status()); });
+    add("/api/v1/counters", [this](const HttpRequest&) { return http_json(counters()); });
+    add("/api/v1/policy", [this](const HttpRequest&) { return http_json(policy()); });
+    add("/api/v1/subscribers", [this](const HttpRequest& asked) { return subscribers(asked); });
+}
+
+HttpReply Api::metrics() const {
+    HttpReply out;
+    out.content_type = kMetricsType;
+    out.body = metrics_.text();
+    return out;
 }
 
 HttpReply Api::health() const {
@@ -105,7 +85,7 @@ HttpReply Api::health() const {
         {"ready", problems.empty()},
         {"problems", problems},
     };
-    return json_reply(body, problems.empty() ? 200 : 503);
+    return http_json(body, problems.empty() ? 200 : 503);
 }
 
 HttpReply Api::subscriber_metrics(const HttpRequest& request) {
@@ -147,7 +127,7 @@ HttpReply Api::subscribers(const HttpRequest& request) const {
             list.push_back(subscriber_json(one, *summary));
         }
     }
-    return json_reply(
+    return http_json(
         {{"subscribers_with_drops", summary->subscribers_with_drops},
          {"sort", label(*order)},
          {"subscribers", std::move(list)}}

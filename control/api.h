@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/bookkeeper.h"
-#include "control/http_server.h"
+#include "control/http_router.h"
 #include "control/metrics.h"
 #include "control/policy_source.h"
 #include "control/publisher.h"
@@ -28,12 +28,13 @@ public:
         const Publisher& publisher,
         const PolicySource& source);
 
-    // Any thread.
-    [[nodiscard]] HttpReply answer(const HttpRequest& request);
+    // What only reads. The API must live as long as the router is asked.
+    void add_routes(HttpRouter& router);
 
 private:
     using Json = nlohmann::ordered_json;
 
+    [[nodiscard]] HttpReply metrics() const;
     [[nodiscard]] HttpReply health() const;
     [[nodiscard]] HttpReply subscriber_metrics(const HttpRequest& request);
     [[nodiscard]] HttpReply subscribers(const HttpRequest& request) const;

@@ -1,17 +1,21 @@
 #include "control/http_server.h"
 
 #include <microhttpd.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
+#include <charconv>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <unordered_map>
 #include <utility>
 
@@ -83,12 +87,65 @@ Response response_of(HttpReply reply) {
     if (out) {
         MHD_add_response_header(out.get(), MHD_HTTP_HEADER_CONTENT_TYPE, reply.content_type);
         MHD_add_response_header(out.get(), MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-        if (reply.status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-            MHD_add_response_header(out.get(), MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+        if (!reply.allow.empty()) {
+            MHD_add_response_header(out.get(), MHD_HTTP_HEADER_ALLOW, reply.allow.c_str());
         }
     }
     return out;
 }
+
+HttpMethod method_of(std::string_view verb) {
+    if (verb == MHD_HTTP_METHOD_GET || verb == MHD_HTTP_METHOD_HEAD) {
+        return HttpMethod::get;
+    }
+    for (const HttpMethod method : {HttpMethod::post, HttpMethod::put, HttpMethod::remove}) {
+        if (verb == label(method)) {
+            return method;
+        }
+    }
+    return HttpMethod::other;
+}
+
+// The memory that the bodies of all requests share.
+class BodyBudget {
+public:
+    explicit BodyBudget(std::size_t bytes)
+        : left_(bytes) {}
+
+    [[nodiscard]] bool take(std::size_t bytes) noexcept {
+        std::size_t left = left_.load(std::memory_order_relaxed);
+        while (left >= bytes) {
+            if (left_.compare_exchange_weak(left, left - bytes, std::memory_order_relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void give_back(std::size_t bytes) noexcept {
+        left_.fetch_add(bytes, std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic<std::size_t> left_;  // any thread
+};
+
+// A request between its head and its end. One thread at a time.
+struct RequestState {
+    explicit RequestState(BodyBudget& shared)
+        : budget(shared) {}
+
+    RequestState(const RequestState&) = delete;
+    RequestState& operator=(const RequestState&) = delete;
+    RequestState(RequestState&&) = delete;
+    RequestState& operator=(RequestState&&) = delete;
+
+    ~RequestState() { budget.give_back(body_bytes); }
+
+    HttpRequest request;
+    BodyBudget& budget;
+    std::size_t body_bytes = 0;  // announced, and taken from the budget
+};
 
 MHD_Result add_argument(void* closure, MHD_ValueKind, const char* key, const char* value) noexcept {
     auto& arguments = *static_cast<std::map<std::string, std::string>*>(closure);
@@ -113,23 +170,12 @@ log_line(void*, const char* format, std::va_list arguments) noexcept {
 
 }  // namespace
 
-HttpReply http_error(unsigned status, const std::string& what, const std::string& cure) {
-    nlohmann::ordered_json body = {{"error", what}};
-    if (!cure.empty()) {
-        body["cure"] = cure;
-    }
-    HttpReply out;
-    out.status = status;
-    // Bytes of a request may stand in the text: what is no UTF-8 is replaced, not thrown at.
-    out.body = body.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    return out;
-}
-
 class HttpServer::Impl {
 public:
-    Impl(HttpHandler handler, const HttpLimits& limits)
-        : handler_(std::move(handler))
-        , limits_(limits) {}
+    Impl(const HttpRouter& router, const HttpLimits& limits)
+        : router_(router)
+        , limits_(limits)
+        , budget_(limits.body_bytes) {}
 
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -184,11 +230,9 @@ public:
         const std::lock_guard lock(mutex_);
         for (const auto& [connection, since] : since_) {
             if (since < limit) {
-                const MHD_ConnectionInfo* const info =
-                    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
                 // Its thread sees the end and closes. The descriptor cannot be another one's: before it is
                 // closed, on_connection waits for the mutex.
-                ::shutdown(info->connect_fd, SHUT_RDWR);
+                ::shutdown(descriptor_of(connection), SHUT_RDWR);
             }
         }
     }
@@ -212,17 +256,19 @@ private:
     static void on_completed(
         void* self,
         MHD_Connection* connection,
-        void**,
+        void** request_state,
         MHD_RequestTerminationCode
     ) noexcept {
         auto& impl = *static_cast<Impl*>(self);
+        const std::unique_ptr<RequestState> owned(static_cast<RequestState*>(*request_state));
         const std::lock_guard lock(impl.mutex_);
         if (const auto found = impl.since_.find(connection); found != impl.since_.end()) {
             found->second = Clock::now();
         }
     }
 
-    // The parameters are those of MHD_AccessHandlerCallback.
+    // The parameters are those of MHD_AccessHandlerCallback: called once with the head, then with every piece of the
+    // body, then without one.
     // NOLINTNEXTLINE(readability-function-size)
     static MHD_Result handle(
         void* self,
@@ -230,76 +276,119 @@ private:
         const char* url,
         const char* method,
         const char*,
-        const char*,
-        std::size_t* upload_bytes,
+        const char* piece,
+        std::size_t* piece_bytes,
         void** request_state
     ) noexcept {
         auto& impl = *static_cast<Impl*>(self);
-        const std::string_view verb(method);
-        if (verb != MHD_HTTP_METHOD_GET && verb != MHD_HTTP_METHOD_HEAD) {
-            return refuse(
-                connection, MHD_HTTP_METHOD_NOT_ALLOWED, "this method is not served", "use GET"
+        try {
+            if (*request_state == nullptr) {
+                auto state = std::make_unique<RequestState>(impl.budget_);
+                if (auto refusal = impl.take_head(connection, url, method, *state)) {
+                    return queue(connection, *std::move(refusal));
+                }
+                *request_state = state.release();  // on_completed
+                return MHD_YES;
+            }
+            auto& state = *static_cast<RequestState*>(*request_state);
+            if (*piece_bytes != 0) {
+                state.request.body.append(piece, *piece_bytes);
+                *piece_bytes = 0;
+                return MHD_YES;
+            }
+            return queue(connection, impl.router_.answer(state.request));
+        } catch (const std::exception& error) {
+            spdlog::error("http: {}: {}", url, error.what());
+            return went_wrong(connection);
+        }
+    }
+
+    // Fills `state`; a reply when the request is refused before its body is read.
+    [[nodiscard]] std::optional<HttpReply> take_head(
+        MHD_Connection* connection,
+        const char* url,
+        const char* method,
+        RequestState& state
+    ) {
+        HttpRequest& request = state.request;
+        request.method = method_of(method);
+        request.path = url;
+        MHD_get_connection_values(
+            connection, MHD_GET_ARGUMENT_KIND, &add_argument, &request.arguments
+        );
+        if (request.method != HttpMethod::get) {
+            request.peer = peer_of(descriptor_of(connection));
+        }
+        HttpAdmission admission = router_.admit(request);
+        if (admission.refusal) {
+            return std::move(admission.refusal);
+        }
+        return take_length(connection, admission.body_bytes_max, state);
+    }
+
+    // A body's length is known before its first byte, or it is refused.
+    [[nodiscard]] static std::optional<HttpReply>
+    take_length(MHD_Connection* connection, std::size_t most, RequestState& state) {
+        if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+            return http_error(
+                MHD_HTTP_LENGTH_REQUIRED,
+                "a body without a length is not taken",
+                "send Content-Length, not chunks"
             );
         }
-        if (*request_state == nullptr) {
-            *request_state = &impl;  // the headers are here; the answer comes with the next call
-            return announces_body(connection) ? refuse(
-                       connection,
-                       MHD_HTTP_CONTENT_TOO_LARGE,
-                       "a request with a body is not served",
-                       "send none"
-                   )
-                                              : MHD_YES;
+        const std::string_view text =
+            header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH).value_or("0");
+        std::size_t length = 0;
+        const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), length);
+        if (failure != std::errc{} || end != text.data() + text.size() || length > most) {
+            return http_error(
+                MHD_HTTP_CONTENT_TOO_LARGE,
+                "the body is too long",
+                most == 0 ? "send none" : "send at most " + std::to_string(most) + " bytes"
+            );
         }
-        *upload_bytes = 0;
-        return impl.answer(connection, url);
+        if (!state.budget.take(length)) {
+            return http_error(
+                MHD_HTTP_SERVICE_UNAVAILABLE,
+                "other requests have taken the memory for bodies",
+                "try again when they are done"
+            );
+        }
+        state.body_bytes = length;
+        state.request.body.reserve(length);
+        return std::nullopt;
     }
 
-    static bool announces_body(MHD_Connection* connection) noexcept {
-        const char* const length = MHD_lookup_connection_value(
-            connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH
-        );
-        const char* const encoding = MHD_lookup_connection_value(
-            connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING
-        );
-        return encoding != nullptr || (length != nullptr && std::string_view(length) != "0");
+    static std::optional<std::string_view>
+    header(MHD_Connection* connection, const char* name) noexcept {
+        const char* const found = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+        return found == nullptr ? std::nullopt : std::optional<std::string_view>(found);
     }
 
-    static MHD_Result refuse(
-        MHD_Connection* connection,
-        unsigned status,
-        const char* what,
-        const char* cure
-    ) noexcept {
+    static int descriptor_of(MHD_Connection* connection) noexcept {
+        return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    }
+
+    static MHD_Result queue(MHD_Connection* connection, HttpReply reply) {
+        const unsigned status = reply.status;
+        const Response response = response_of(std::move(reply));
+        return response ? MHD_queue_response(connection, status, response.get()) : MHD_NO;
+    }
+
+    static MHD_Result went_wrong(MHD_Connection* connection) noexcept {
         try {
-            const Response response = response_of(http_error(status, what, cure));
-            return response ? MHD_queue_response(connection, status, response.get()) : MHD_NO;
+            return queue(
+                connection,
+                http_error(MHD_HTTP_INTERNAL_SERVER_ERROR, "this went wrong here", "see the log")
+            );
         } catch (const std::exception&) {
             return MHD_NO;
         }
     }
 
-    MHD_Result answer(MHD_Connection* connection, const char* url) noexcept {
-        try {
-            HttpRequest request;
-            request.path = url;
-            MHD_get_connection_values(
-                connection, MHD_GET_ARGUMENT_KIND, &add_argument, &request.arguments
-            );
-            HttpReply reply = handler_(request);
-            const unsigned status = reply.status;
-            const Response response = response_of(std::move(reply));
-            return response ? MHD_queue_response(connection, status, response.get()) : MHD_NO;
-        } catch (const std::exception& error) {
-            spdlog::error("http: {}: {}", url, error.what());
-            return refuse(
-                connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "this went wrong here", "see the log"
-            );
-        }
-    }
-
-    HttpHandler handler_;
+    const HttpRouter& router_;
     HttpLimits limits_;
+    BodyBudget budget_;
     MHD_Daemon* daemon_ = nullptr;
     std::mutex mutex_;
     // Since when each connection owes us a request, or we owe it an answer. Guarded by mutex_.
@@ -307,8 +396,8 @@ private:
 };
 
 Result<std::unique_ptr<HttpServer>>
-HttpServer::serve(FileDescriptor listener, HttpHandler handler, const HttpLimits& limits) {
-    auto impl = std::make_unique<Impl>(std::move(handler), limits);
+HttpServer::serve(FileDescriptor listener, const HttpRouter& router, const HttpLimits& limits) {
+    auto impl = std::make_unique<Impl>(router, limits);
     if (!impl->start(std::move(listener))) {
         return Error{
             {}, "cannot start the HTTP server", "raise the limits of threads and open files"};

@@ -1,60 +1,31 @@
-// A small HTTP/1.1 server: GET and HEAD only, every request bounded in size and time. libmicrohttpd's threads call
-// the handler; a slow client holds a connection for a limited time and never a thread.
+// A small HTTP/1.1 server: every request bounded in size and time. libmicrohttpd's threads ask the router; a slow
+// client holds a connection for a limited time and never a thread. A body is taken only of those who may send one,
+// with its length said before, into memory that all bodies share.
 #pragma once
 
 #include "control/file_descriptor.h"
+#include "control/http_router.h"
 #include "rules/result.h"
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
-#include <map>
 #include <memory>
-#include <string>
 
 namespace portcullis {
-
-struct HttpRequest {
-    std::string path;
-    std::map<std::string, std::string> arguments;
-};
-
-// A body that is made while it is sent.
-class HttpStream {
-public:
-    HttpStream() = default;
-    HttpStream(const HttpStream&) = delete;
-    HttpStream& operator=(const HttpStream&) = delete;
-    HttpStream(HttpStream&&) = delete;
-    HttpStream& operator=(HttpStream&&) = delete;
-    virtual ~HttpStream() = default;
-
-    // Appends the next piece, some ten thousand bytes; false at the end.
-    [[nodiscard]] virtual bool append_piece(std::string& out) = 0;
-};
-
-struct HttpReply {
-    unsigned status = 200;
-    const char* content_type = "application/json";
-    std::string body;
-    std::unique_ptr<HttpStream> stream;  // instead of `body`
-};
-
-// Called by several threads at once.
-using HttpHandler = std::function<HttpReply(const HttpRequest&)>;
 
 struct HttpLimits {
     unsigned connections = 64;
     std::size_t request_bytes = std::size_t{32} << 10U;  // of request line and headers, about
     std::chrono::seconds idle{10};                       // without a byte in either direction
     std::chrono::seconds request{60};                    // from one answer to the end of the next
+    std::size_t body_bytes = std::size_t{512} << 20U;    // of all bodies that are in memory at once
 };
 
 class HttpServer {
 public:
-    // Serves on a listening socket, TCP or Unix.
+    // Serves on a listening socket, TCP or Unix. `router` must live longer.
     [[nodiscard]] static Result<std::unique_ptr<HttpServer>>
-    serve(FileDescriptor listener, HttpHandler handler, const HttpLimits& limits);
+    serve(FileDescriptor listener, const HttpRouter& router, const HttpLimits& limits);
 
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
@@ -70,9 +41,5 @@ private:
     explicit HttpServer(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
-
-// {"error": what, "cure": cure}
-[[nodiscard]] HttpReply
-http_error(unsigned status, const std::string& what, const std::string& cure = "");
 
 }  // namespace portcullis

@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -140,7 +142,8 @@ std::uint16_t port_of(const FileDescriptor& socket) {
     return ntohs(four.sin_port);
 }
 
-Result<FileDescriptor> listen_unix(const std::filesystem::path& path) {
+Result<FileDescriptor>
+listen_unix(const std::filesystem::path& path, const std::optional<gid_t>& group) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.native().size() >= sizeof(address.sun_path)) {
@@ -163,6 +166,14 @@ Result<FileDescriptor> listen_unix(const std::filesystem::path& path) {
             {},
             "cannot listen at " + path.string() + ": " + why_errno(),
             "give a path in a folder that this user may write to, with --api-socket"};
+    }
+    if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+        spdlog::warn(
+            "cannot give {} to the group {}: {}; its members cannot connect",
+            path.string(),
+            *group,
+            why_errno()
+        );
     }
     return socket;
 }

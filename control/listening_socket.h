@@ -4,8 +4,11 @@
 #include "control/file_descriptor.h"
 #include "rules/result.h"
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,7 +32,8 @@ struct ListenAddress {
 [[nodiscard]] std::uint16_t port_of(const FileDescriptor& socket);
 
 // A Unix stream socket for its owner and group (mode 0660). A socket that a dead process left is replaced; one
-// that somebody serves is not.
-[[nodiscard]] Result<FileDescriptor> listen_unix(const std::filesystem::path& path);
+// that somebody serves is not. With `group` the file is given to that group, if this process may.
+[[nodiscard]] Result<FileDescriptor>
+listen_unix(const std::filesystem::path& path, const std::optional<gid_t>& group = std::nullopt);
 
 }  // namespace portcullis

@@ -103,12 +103,20 @@ struct Servers {
     std::unique_ptr<HttpServer> local;
 };
 
-Result<Servers> serve(const Options& options, Api& api) {
-    const HttpHandler handler = [&api](const HttpRequest& request) {
-        return api.answer(request);
-    };
+// Without --admin-group the group portcullis, where there is one.
+Result<ChangeRights> rights_of(const Options& options) {
+    const auto group = find_group(options.admin_group.empty() ? "portcullis" : options.admin_group);
+    if (group) {
+        return ChangeRights(group.value());
+    }
+    return options.admin_group.empty() ? Result<ChangeRights>(ChangeRights(std::nullopt))
+                                       : Result<ChangeRights>(group.errors());
+}
+
+Result<Servers>
+serve(const Options& options, const HttpRouter& router, const std::optional<gid_t>& socket_group) {
     Servers out;
-    auto local = listen_unix(options.api_socket);
+    auto local = listen_unix(options.api_socket, socket_group);
     if (!local) {
         return local.errors();
     }
@@ -117,8 +125,8 @@ Result<Servers> serve(const Options& options, Api& api) {
         return tcp.errors();
     }
     const std::uint16_t port = port_of(tcp.value());
-    auto local_server = HttpServer::serve(std::move(local).value(), handler, {});
-    auto tcp_server = HttpServer::serve(std::move(tcp).value(), handler, {});
+    auto local_server = HttpServer::serve(std::move(local).value(), router, {});
+    auto tcp_server = HttpServer::serve(std::move(tcp).value(), router, {});
     if (!local_server || !tcp_server) {
         return local_server ? tcp_server.errors() : local_server.errors();
     }
@@ -165,6 +173,10 @@ int run(const Options& options) {
         std::cerr << to_string(policy.errors());
         return kExitPolicyInvalid;
     }
+    const auto rights = rights_of(options);
+    if (!rights) {
+        return could_not_run(rights.errors());
+    }
     std::optional<FileDescriptor> state_lock;
     if (!options.state.empty()) {
         auto claimed = claim_state_folder(options.state);
@@ -189,7 +201,9 @@ int run(const Options& options) {
     publisher_options.socket = options.dataplane_socket;
     Publisher publisher(publisher_options, std::move(layout), books);
     Api api({options.dataplane_socket, options.series_max}, books, publisher, source);
-    auto servers = serve(options, api);
+    HttpRouter router(rights.value());
+    api.add_routes(router);
+    auto servers = serve(options, router, rights.value().admin_group());
     if (!servers) {
         return could_not_run(servers.errors());
     }

@@ -44,6 +44,13 @@ void describe(CLI::App& app, Options& options, std::string& listen) {
         ->type_name("PATH")
         ->capture_default_str();
     app.add_option(
+           "--admin-group",
+           options.admin_group,
+           "Whose members may change things through the API socket, beside root and our user; "
+           "portcullis if it exists"
+    )
+        ->type_name("GROUP");
+    app.add_option(
            "--state",
            options.state,
            "Keep totals and the slots of subscribers in this folder across restarts"

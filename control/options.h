@@ -15,6 +15,8 @@ struct Options {
     std::filesystem::path dataplane_socket = "/run/portcullis/dataplane.sock";
     std::filesystem::path api_socket = "/run/portcullis/control.sock";
     ListenAddress listen{"127.0.0.1", 9925, false};
+    // Members may change things through the API socket, beside root and our user. Empty: "portcullis", if it exists.
+    std::string admin_group;
     std::filesystem::path state;  // empty: nothing survives a restart
     unsigned top = 20;
     std::uint64_t series_max = 1'000'000;

@@ -1,5 +1,6 @@
 // The real server on real sockets: its answers, and clients that mean it harm.
 #include "control/api.h"
+#include "control/http_router.h"
 #include "control/http_server.h"
 #include "control/listening_socket.h"
 #include "tests/control/fake_dataplane.h"
@@ -62,17 +63,26 @@ struct Stage {
         publisher_options.socket = folder.path() / "dp.sock";
         publisher.emplace(publisher_options, std::move(layout), *books);
         api.emplace(api_options, *books, *publisher, source);
-        const HttpHandler handler = [this](const HttpRequest& request) {
-            return request.path == "/throws" ? throw std::runtime_error("as asked")
-                                             : api->answer(request);
+        api->add_routes(router);
+        router.add({HttpMethod::get, "/throws", [](const HttpRequest&) -> HttpReply {
+                        throw std::runtime_error("as asked");
+                    }});
+        const auto echo = [](const HttpRequest& request) {
+            HttpReply out;
+            out.body = std::string(label(request.method)) + " of " + request.peer->user + ": "
+                       + request.body;
+            return out;
         };
+        router.add({HttpMethod::post, "/echo", echo, 100'000});
+        router.add({HttpMethod::put, "/echo", echo});
+        router.add({HttpMethod::remove, "/echo", echo});
         auto tcp = listen_tcp({"127.0.0.1", 0, false});
         REQUIRE(tcp);
         port = port_of(tcp.value());
         auto local = listen_unix(folder.path() / "api.sock");
         REQUIRE(local);
-        auto tcp_server = HttpServer::serve(std::move(tcp).value(), handler, limits);
-        auto local_server = HttpServer::serve(std::move(local).value(), handler, limits);
+        auto tcp_server = HttpServer::serve(std::move(tcp).value(), router, limits);
+        auto local_server = HttpServer::serve(std::move(local).value(), router, limits);
         REQUIRE(tcp_server);
         REQUIRE(local_server);
         server = std::move(tcp_server).value();
@@ -94,6 +104,17 @@ struct Stage {
         return parse_answer(raw.read_to_end(2s));
     }
 
+    [[nodiscard]] HttpClient local_client() const {
+        return HttpClient::over_unix(folder.path() / "api.sock");
+    }
+
+    // The same over the Unix socket.
+    [[nodiscard]] HttpAnswer exchange_local(const std::string& bytes) const {
+        HttpClient raw = local_client();
+        raw.send(bytes);
+        return parse_answer(raw.read_to_end(10s));
+    }
+
     [[nodiscard]] bool is_well() const { return ask("/metrics").status == 200; }
 
     TempFolder folder;
@@ -102,6 +123,7 @@ struct Stage {
     std::optional<Bookkeeper> books;
     std::optional<Publisher> publisher;
     std::optional<Api> api;
+    HttpRouter router{ChangeRights(std::nullopt)};
     std::uint16_t port = 0;
     std::unique_ptr<HttpServer> server;
     std::unique_ptr<HttpServer> server_local;
@@ -282,6 +304,152 @@ TEST_CASE("oversized requests are refused") {
             .status
         == 405
     );
+    CHECK(stage.is_well());
+}
+
+namespace {
+
+// A request with a body, as a well-behaved client sends it.
+std::string with_body(const std::string& method, const std::string& path, const std::string& body) {
+    return method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+           + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+}  // namespace
+
+TEST_CASE("changes are taken over the Unix socket only, and who asks is known") {
+    const Stage stage;
+    const std::string me = user_name(::geteuid());
+    CHECK(
+        stage.exchange_local(with_body("POST", "/echo", "abc")).body == "POST of " + me + ": abc"
+    );
+    CHECK(stage.exchange_local(with_body("PUT", "/echo", "")).body == "PUT of " + me + ": ");
+    CHECK(stage.exchange_local(with_body("DELETE", "/echo", "")).body == "DELETE of " + me + ": ");
+    const std::string large(100'000, 'x');  // in several pieces
+    CHECK(
+        stage.exchange_local(with_body("POST", "/echo", large)).body
+        == "POST of " + me + ": " + large
+    );
+    for (const char* const method : {"POST", "PUT", "DELETE"}) {
+        INFO(method);
+        const HttpAnswer refused = stage.exchange(with_body(method, "/echo", "abc"));
+        CHECK(refused.status == 403);
+        const json body = json::parse(refused.body);
+        CHECK(body["error"] == "nothing can be changed over TCP");
+        CHECK_THAT(body["cure"].get<std::string>(), Catch::Contains("Unix socket"));
+    }
+    CHECK(stage.exchange_local(with_body("POST", "/nowhere", "")).status == 404);
+    const HttpAnswer wrong = stage.exchange_local(with_body("PATCH", "/echo", ""));
+    CHECK(wrong.status == 405);
+    CHECK_THAT(wrong.headers, Catch::Contains("Allow: POST, PUT, DELETE"));
+}
+
+TEST_CASE("bodies are bounded: each, and all together") {
+    HttpLimits limits;
+    limits.body_bytes = 150'000;
+    const Stage stage(limits);
+    CHECK(
+        stage.exchange_local(with_body("POST", "/echo", std::string(100'001, 'x'))).status == 413
+    );
+    CHECK(stage.exchange_local(with_body("DELETE", "/echo", "x")).status == 413);
+    CHECK(
+        stage
+            .exchange_local("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                            "3\r\nabc\r\n0\r\n\r\n")
+            .status
+        == 411
+    );
+    {
+        HttpClient slow = stage.local_client();
+        slow.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc");
+        // What it announces is taken as soon as its head has come.
+        const auto end = Clock::now() + 10s;
+        unsigned status = 0;
+        while (status != 503 && Clock::now() < end) {
+            status =
+                stage.exchange_local(with_body("POST", "/echo", std::string(60'000, 'x'))).status;
+        }
+        CHECK(status == 503);
+        CHECK(stage.exchange_local(with_body("POST", "/echo", "small")).status == 200);
+    }
+    // It is gone, and so is what it had taken.
+    const auto end = Clock::now() + 10s;
+    unsigned status = 0;
+    while (status != 200 && Clock::now() < end) {
+        status = stage.exchange_local(with_body("POST", "/echo", std::string(60'000, 'x'))).status;
+    }
+    CHECK(status == 200);
+}
+
+TEST_CASE("who may change things") {
+    const gid_t admins = 4'242;
+    const ChangeRights rights(admins);
+    CHECK(rights.may_change({0, "root", {0}}));
+    CHECK(rights.may_change({::geteuid(), "me", {}}));
+    const uid_t other = ::geteuid() + 1'000;
+    CHECK_FALSE(rights.may_change({other, "other", {admins - 1, admins + 1}}));
+    CHECK(rights.may_change({other, "other", {1, admins}}));
+    CHECK_FALSE(ChangeRights(std::nullopt).may_change({other, "other", {1, admins}}));
+
+    HttpRouter router{rights};
+    router.add({HttpMethod::post, "/change", [](const HttpRequest&) { return HttpReply(); }, 10});
+    HttpRequest request;
+    request.method = HttpMethod::post;
+    request.path = "/change";
+    request.peer = Peer{other, "mallory", {}};
+    const HttpAdmission refused = router.admit(request);
+    REQUIRE(refused.refusal);
+    CHECK(refused.refusal->status == 403);
+    CHECK_THAT(refused.refusal->body, Catch::Contains("mallory may not change anything"));
+    request.peer->groups = {admins};
+    const HttpAdmission admitted = router.admit(request);
+    CHECK_FALSE(admitted.refusal);
+    CHECK(admitted.body_bytes_max == 10);
+    CHECK_THROWS(router.add({HttpMethod::post, "/change", {}}));
+
+    CHECK(find_group("root").value() == 0);
+    CHECK(find_group("4242").value() == admins);
+    CHECK_FALSE(find_group("no-such-group"));
+    int pair[2] = {-1, -1};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    const FileDescriptor first(pair[0]);
+    const FileDescriptor second(pair[1]);
+    const auto peer = peer_of(first.get());
+    REQUIRE(peer);
+    CHECK(peer->uid == ::geteuid());
+    CHECK(peer->groups.at(0) == ::getegid());
+    CHECK_FALSE(peer_of(listen_tcp({"127.0.0.1", 0, false}).value().get()));
+}
+
+TEST_CASE("clients with bodies that misbehave harm nobody") {
+    HttpLimits limits;
+    limits.connections = 16;
+    limits.idle = 1s;
+    const Stage stage(limits);
+    std::vector<HttpClient> gone;
+    for (unsigned i = 0; i < 8; ++i) {
+        gone.push_back(stage.local_client());
+        gone.back().send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc");
+    }
+    gone.erase(gone.begin() + 4, gone.end());  // some leave in the middle, others say no more
+    for (const char* const length :
+         {"-1", "0x10", "99999999999999999999", "18446744073709551615", "1, 2", "", "abc"}) {
+        INFO(length);
+        HttpClient client = stage.local_client();
+        client.send(
+            "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+            + std::string(length) + "\r\n\r\nabc"
+        );
+        CHECK_FALSE(client.read_to_end(5s).starts_with("HTTP/1.1 200"));
+    }
+    // More than announced is another request, and no good one.
+    HttpClient more = stage.local_client();
+    more.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcdefghi\r\n\r\n");
+    CHECK_THAT(more.read_to_end(5s), Catch::Contains("abc") && !Catch::Contains("def"));
+    for (HttpClient& client : gone) {
+        CHECK(client.closes_within(10s));
+    }
+    CHECK(stage.exchange_local(with_body("POST", "/echo", "abc")).status == 200);
     CHECK(stage.is_well());
 }
 

@@ -8,12 +8,14 @@
 #include <cstddef>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 namespace portcullis::cli {
 
 namespace {
 
-constexpr long kTimeoutSeconds = 10;
+// A change waits for the dataplane: control itself gives up before.
+constexpr std::chrono::seconds kChangeTimeout{180};
 constexpr std::size_t kAnswerBytesMax = std::size_t{64} << 20U;
 
 struct CloseCurl {
@@ -41,41 +43,75 @@ Error no_answer(const ApiAddress& address, const std::string& why) {
         "start it, or say where it listens: --socket PATH, or --url http://127.0.0.1:9925"};
 }
 
-// The error that control sends as {"error", "cure"}.
-Error refusal(const ApiAddress& address, const std::string& path, long status, const Json& body) {
+struct FreeHeaders {
+    void operator()(curl_slist* headers) const noexcept { curl_slist_free_all(headers); }
+};
+
+using Headers = std::unique_ptr<curl_slist, FreeHeaders>;
+
+// The body must live until the transfer has ended.
+void set_body(CURL* handle, const std::string& body, Headers& headers) {
+    headers.reset(curl_slist_append(nullptr, "Content-Type: application/json"));
+    // Else libcurl waits a second for a "100 Continue" before it sends.
+    headers.reset(curl_slist_append(headers.release(), "Expect:"));
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
+}
+
+Result<Json> object_of(const ApiAddress& address, const ApiCall& call) {
+    Result<ApiAnswer> answer = call_api(address, call);
+    if (!answer) {
+        return answer.errors();
+    }
+    if (answer.value().is_refusal()) {
+        return refusal_of(address, call, answer.value());
+    }
+    return std::move(answer).value().body;
+}
+
+}  // namespace
+
+Error refusal_of(const ApiAddress& address, const ApiCall& call, const ApiAnswer& answer) {
     const auto text = [&](const char* key) {
-        const auto found = body.find(key);
-        return body.is_object() && found != body.end() && found->is_string()
+        const auto found = answer.body.find(key);
+        return answer.body.is_object() && found != answer.body.end() && found->is_string()
                    ? printable(found->get<std::string>())
                    : std::string();
     };
     const std::string what = text("error");
     return {
         {},
-        "portcullis-control at " + place_of(address) + " refuses " + path + " with status "
-            + std::to_string(status) + (what.empty() ? "" : ": " + what),
+        "portcullis-control at " + place_of(address) + " refuses " + call.path + " with status "
+            + std::to_string(answer.status) + (what.empty() ? "" : ": " + what),
         text("cure")};
 }
 
-}  // namespace
-
-Result<Json> get_api(const ApiAddress& address, const std::string& path) {
+Result<ApiAnswer> call_api(const ApiAddress& address, const ApiCall& call) {
     const std::unique_ptr<CURL, CloseCurl> handle(curl_easy_init());
     if (handle == nullptr) {
         return Error{{}, "cannot set up libcurl", ""};
     }
-    std::string body;
+    std::string answer_text;
     std::array<char, CURL_ERROR_SIZE> why{};
     const std::string url =
-        (address.url.empty() ? std::string("http://localhost") : address.url) + path;
+        (address.url.empty() ? std::string("http://localhost") : address.url) + call.path;
     curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());
     curl_easy_setopt(handle.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT, kTimeoutSeconds);
+    curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT, static_cast<long>(call.timeout.count()));
     curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle.get(), CURLOPT_NOPROXY, "*");
     curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, why.data());
     curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &append);
-    curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &answer_text);
+    std::string body;
+    Headers headers;
+    if (call.body) {
+        // File names need not be UTF-8; JSON has to be.
+        body = call.body->dump(-1, ' ', false, Json::error_handler_t::replace);
+        set_body(handle.get(), body, headers);
+    }
+    curl_easy_setopt(handle.get(), CURLOPT_CUSTOMREQUEST, call.method.c_str());
     if (address.url.empty()) {
         curl_easy_setopt(handle.get(), CURLOPT_UNIX_SOCKET_PATH, address.socket.c_str());
     }
@@ -90,16 +126,49 @@ Result<Json> get_api(const ApiAddress& address, const std::string& path) {
                                                     : curl_easy_strerror(result);
         return no_answer(address, reason);
     }
-    long status = 0;
-    curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
-    const Json answer = Json::parse(body, nullptr, false);
-    if (status != 200) {
-        return refusal(address, path, status, answer);
-    }
-    if (!answer.is_object()) {
+    ApiAnswer out;
+    curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &out.status);
+    out.body = Json::parse(answer_text, nullptr, false);
+    if (!out.is_refusal() && !out.body.is_object()) {
         return no_answer(address, "what answers there is something else");
     }
-    return answer;
+    return out;
+}
+
+Result<Json> get_api(const ApiAddress& address, const std::string& path) {
+    return object_of(address, {"GET", path, std::nullopt});
+}
+
+Result<Json> post_api(const ApiAddress& address, const std::string& path, const Json& body) {
+    return object_of(address, {"POST", path, body, kChangeTimeout});
+}
+
+Result<Json> put_api(const ApiAddress& address, const std::string& path, const Json& body) {
+    return object_of(address, {"PUT", path, body, kChangeTimeout});
+}
+
+Result<Json> delete_api(const ApiAddress& address, const std::string& path) {
+    return object_of(address, {"DELETE", path, std::nullopt, kChangeTimeout});
+}
+
+std::string percent_encoded(std::string_view text) {
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    std::string out;
+    for (const char character : text) {
+        const auto byte = static_cast<unsigned char>(character);
+        // RFC 3986 section 2.3: unreserved characters stand for themselves.
+        const bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z')
+                           || (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '.'
+                           || byte == '_' || byte == '~';
+        if (plain) {
+            out += character;
+        } else {
+            out += '%';
+            out += kHex[byte >> 4U];
+            out += kHex[byte & 0xFU];
+        }
+    }
+    return out;
 }
 
 }  // namespace portcullis::cli
