@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 namespace portcullis {
@@ -16,6 +17,13 @@ constexpr std::uint32_t kSlotsPerLock = 65'536;
 constexpr unsigned kSubscribersPerLock = 4'096;
 // A ranking begins anew when another policy comes into force meanwhile; at most this often.
 constexpr unsigned kRankingsMax = 3;
+
+// What the calling thread has used of its processor: a busy machine makes a look long, but not dear.
+std::chrono::nanoseconds processor_time() {
+    timespec now{};
+    (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 void log_errors(const char* what, const Errors& errors) {
     for (const Error& error : errors) {
@@ -156,10 +164,11 @@ void Bookkeeper::run() {
             stop = stop_;
         }
         const Clock::time_point start = Clock::now();
+        const std::chrono::nanoseconds used_before = processor_time();
         take_events();
         look();
-        const Clock::duration took = Clock::now() - start;
-        draft_.look_seconds = std::chrono::duration<double>(took).count();
+        const std::chrono::nanoseconds used = processor_time() - used_before;
+        draft_.look_seconds = std::chrono::duration<double>(Clock::now() - start).count();
         save_if_due(stop);
         leave_summary();
         {
@@ -171,7 +180,7 @@ void Bookkeeper::run() {
             return;
         }
         // However many slots there are, looking takes at most a twentieth of one core.
-        next_look = start + std::max<Clock::duration>(options_.look_period, took * 20);
+        next_look = start + std::max<Clock::duration>(options_.look_period, used * 20);
     }
 }
 

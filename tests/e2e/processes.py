@@ -184,6 +184,10 @@ class Watcher:
             before = now
             self.stopped.wait(self.period)
 
+    def latest(self, name):
+        """A series of the latest scrape; None before the first one."""
+        return self.scrapes[-1][name] if self.scrapes else None
+
     def stop(self):
         self.stopped.set()
         self.thread.join()
