@@ -34,11 +34,12 @@ int WorkerThreads::run(void* thread) {
     WorkerThreads& owner = *self->owner;
     (void)::prctl(PR_SET_TIMERSLACK, kTimerSlackNs, 0, 0, 0);
     self->body(owner.stop_);
-    // Release: what the worker wrote is seen by whoever sees that it is done.
-    if (owner.running_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    if (owner.working_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         const std::uint64_t one = 1;
         (void)!::write(owner.all_done_.get(), &one, sizeof(one));
     }
+    // The last touch of `owner`. Release: what the worker did is done for whoever sees that it does not run.
+    owner.running_.fetch_sub(1, std::memory_order_release);
     return 0;
 }
 
@@ -52,11 +53,13 @@ WorkerThreads::start(std::vector<Body> bodies, const std::vector<unsigned>& lcor
     for (std::size_t i = 0; i < bodies.size(); ++i) {
         out->threads_.push_back({out.get(), std::move(bodies[i]), lcores[i]});
     }
+    out->working_.store(out->threads_.size(), std::memory_order_relaxed);
     out->running_.store(out->threads_.size(), std::memory_order_relaxed);
     for (std::size_t i = 0; i < out->threads_.size(); ++i) {
         Thread& thread = out->threads_[i];
         const int code = rte_eal_remote_launch(run, &thread, thread.lcore);
         if (code != 0) {
+            out->working_.fetch_sub(out->threads_.size() - i, std::memory_order_acq_rel);
             out->running_.fetch_sub(out->threads_.size() - i, std::memory_order_acq_rel);
             return Error{
                 {},

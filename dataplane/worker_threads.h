@@ -43,9 +43,13 @@ private:
     static int run(void* thread);
     [[nodiscard]] bool wait(std::chrono::steady_clock::time_point deadline) const noexcept;
 
-    FileDescriptor all_done_;              // an eventfd
-    std::atomic<bool> stop_{false};        // written by the cold thread, read by workers
-    std::atomic<std::size_t> running_{0};  // counted down by workers, read by the cold thread
+    FileDescriptor all_done_;        // an eventfd
+    std::atomic<bool> stop_{false};  // written by the cold thread, read by workers
+    // Counted down by workers, each first in `working_`, when its body has ended (who is last wakes the cold thread), then
+    // in `running_`, when it touches this object no more (the cold thread waits for that before it goes). All ordering
+    // is in these two: rte_eal_wait_lcore orders nothing that ThreadSanitizer could see, DPDK being without it.
+    std::atomic<std::size_t> working_{0};
+    std::atomic<std::size_t> running_{0};
     std::vector<Thread> threads_;
 };
 
