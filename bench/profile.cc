@@ -11,9 +11,6 @@ namespace portcullis::bench {
 
 namespace {
 
-// 100.64.0.0/10 and 2001:db8::/34, both with 4,194,304 subscribers.
-constexpr std::uint32_t kPool4 = 0x6440'0000U;
-constexpr std::uint64_t kPool6 = 0x2001'0DB8'0000'0000ULL;
 constexpr std::uint32_t kSmarthost4 = 0xC000'0200U;  // 192.0.2.0/24 and on
 
 void put(FrameData& frame, std::uint64_t value, unsigned bytes) {
@@ -44,41 +41,82 @@ void put_tcp(FrameData& frame, std::uint16_t source_port, std::uint16_t destinat
 
 struct Flow {
     bool ipv6 = false;
+    Direction direction = Direction::outbound;
     std::uint32_t subscriber = 0;
-    std::uint32_t destination = 0;
-    std::uint16_t source_port = 0;
-    std::uint16_t destination_port = 443;
+    std::uint32_t peer = 0;  // the address outside
+    std::uint16_t subscriber_port = 0;
+    std::uint16_t peer_port = 443;
 };
 
-FrameData tcp_frame(const Flow& flow, const Profile& profile) {
-    FrameData frame;
-    frame.reserve(profile.frame_bytes);
-    put_ethernet(frame, profile.vlan_tags, flow.ipv6 ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4);
-    const std::uint32_t header_bytes = flow.ipv6 ? wire::kIpv6Bytes : wire::kIpv4Bytes;
-    const std::uint32_t whole = std::max<std::uint32_t>(
-        profile.frame_bytes, static_cast<std::uint32_t>(frame.size()) + header_bytes + 20U
-    );
-    const std::uint32_t ip_bytes = whole - static_cast<std::uint32_t>(frame.size());
-    if (flow.ipv6) {
-        put(frame, 0x6000'0000U, 4);
-        put(frame, ip_bytes - wire::kIpv6Bytes, 2);
-        put(frame, wire::kTcp, 1);
-        put(frame, 64, 1);
+void put_addresses6(FrameData& frame, const Flow& flow) {
+    const auto subscriber = [&] {
         put(frame, kPool6 | (std::uint64_t{flow.subscriber} << 8U), 8);
         put(frame, 1, 8);
+    };
+    const auto peer = [&] {
         put(frame, 0x2001'0DB9'0000'0000ULL, 8);
-        put(frame, flow.destination, 8);
+        put(frame, flow.peer, 8);
+    };
+    if (flow.direction == Direction::outbound) {
+        subscriber();
+        peer();
     } else {
-        put(frame, 0x4500, 2);
-        put(frame, ip_bytes, 2);
-        put(frame, 0x0000'4000, 4);  // do not fragment
-        put(frame, 64, 1);
-        put(frame, wire::kTcp, 1);
-        put(frame, 0, 2);
-        put(frame, kPool4 + flow.subscriber, 4);
-        put(frame, flow.destination, 4);
+        peer();
+        subscriber();
     }
-    put_tcp(frame, flow.source_port, flow.destination_port);
+}
+
+// `count` headers of eight bytes, the last of which TCP follows.
+void put_extension_headers(FrameData& frame, unsigned count) {
+    for (unsigned header = 1; header <= count; ++header) {
+        put(frame, header == count ? wire::kTcp : wire::kDestinationOptions, 1);
+        put(frame, 0, 1);
+        put(frame, 0x0104'0000'0000ULL, 6);  // PadN
+    }
+}
+
+void put_ipv6(FrameData& frame, const Flow& flow, std::uint32_t payload, unsigned headers) {
+    put(frame, 0x6000'0000U, 4);
+    put(frame, payload, 2);
+    put(frame, headers > 0 ? wire::kDestinationOptions : wire::kTcp, 1);
+    put(frame, 64, 1);
+    put_addresses6(frame, flow);
+    put_extension_headers(frame, headers);
+}
+
+void put_ipv4(FrameData& frame, const Flow& flow, std::uint32_t ip_bytes) {
+    const bool outbound = flow.direction == Direction::outbound;
+    put(frame, 0x4500, 2);
+    put(frame, ip_bytes, 2);
+    put(frame, 0x0000'4000, 4);  // do not fragment
+    put(frame, 64, 1);
+    put(frame, wire::kTcp, 1);
+    put(frame, 0, 2);
+    put(frame, outbound ? kPool4 + flow.subscriber : flow.peer, 4);
+    put(frame, outbound ? flow.peer : kPool4 + flow.subscriber, 4);
+}
+
+FrameData tcp_frame(const Flow& flow, const Profile& profile, std::uint32_t wanted_bytes) {
+    constexpr std::uint32_t kTcpBytes = 20;
+    constexpr std::uint32_t kExtensionBytes = 8;
+    FrameData frame;
+    frame.reserve(wanted_bytes);
+    put_ethernet(frame, profile.vlan_tags, flow.ipv6 ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4);
+    const std::uint32_t header_bytes =
+        flow.ipv6 ? wire::kIpv6Bytes + kExtensionBytes * profile.extension_headers
+                  : wire::kIpv4Bytes;
+    const auto link_bytes = static_cast<std::uint32_t>(frame.size());
+    const std::uint32_t whole = std::max(wanted_bytes, link_bytes + header_bytes + kTcpBytes);
+    if (flow.ipv6) {
+        put_ipv6(frame, flow, whole - link_bytes - wire::kIpv6Bytes, profile.extension_headers);
+    } else {
+        put_ipv4(frame, flow, whole - link_bytes);
+    }
+    if (flow.direction == Direction::outbound) {
+        put_tcp(frame, flow.subscriber_port, flow.peer_port);
+    } else {
+        put_tcp(frame, flow.peer_port, flow.subscriber_port);
+    }
     frame.resize(whole);
     return frame;
 }
@@ -99,7 +137,7 @@ Prefix prefix6(std::uint64_t high, unsigned length) {
 
 }  // namespace
 
-std::vector<FrameData> make_frames(const Profile& profile) {
+std::vector<FrameData> make_frames(const Profile& profile, Direction direction) {
     std::mt19937_64 random(profile.seed);
     std::uniform_real_distribution<double> share(0.0, 1.0);
     std::uniform_int_distribution<std::uint32_t> subscriber(0, profile.subscribers - 1);
@@ -109,14 +147,23 @@ std::vector<FrameData> make_frames(const Profile& profile) {
     out.reserve(profile.frame_count);
     for (std::uint32_t i = 0; i < profile.frame_count; ++i) {
         Flow flow;
+        flow.direction = direction;
         flow.ipv6 = share(random) < profile.ipv6_share;
-        flow.subscriber = profile.random_sources ? subscriber(random) : i % profile.subscribers;
-        flow.destination = address(random);
-        flow.source_port = static_cast<std::uint16_t>(port(random));
-        flow.destination_port = share(random) < profile.smtp_share ? 25 : 443;
-        out.push_back(profile.worst_case ? worst_case_frame() : tcp_frame(flow, profile));
+        flow.subscriber = subscriber(random);
+        flow.peer = address(random);
+        flow.subscriber_port = static_cast<std::uint16_t>(port(random));
+        flow.peer_port = share(random) < profile.smtp_share ? 25 : 443;
+        out.push_back(
+            profile.worst_case
+                ? worst_case_frame()
+                : tcp_frame(flow, profile, profile.frame_bytes[i % profile.frame_bytes.size()])
+        );
     }
     return out;
+}
+
+std::uint32_t ip_offset(const Profile& profile) noexcept {
+    return wire::kEthernetBytes + wire::kVlanTagBytes * profile.vlan_tags;
 }
 
 FrameData worst_case_frame() {
@@ -134,11 +181,7 @@ FrameData worst_case_frame() {
     put(frame, 1, 8);
     put(frame, 0x2001'0DB9'0000'0000ULL, 8);
     put(frame, 1, 8);
-    for (std::uint32_t header = 1; header <= kHeaders; ++header) {
-        put(frame, header == kHeaders ? wire::kTcp : wire::kDestinationOptions, 1);
-        put(frame, 0, 1);
-        put(frame, 0x0104'0000'0000ULL, 6);  // PadN
-    }
+    put_extension_headers(frame, kHeaders);
     put_tcp(frame, 1025, 25);
     return frame;
 }
@@ -169,6 +212,7 @@ Policy make_policy(const Profile& profile) {
             {prefix4(kPool4 + subscriber, 32), {RuleIndex{0}}, "benchmark", "", std::nullopt, {}}
         );
     }
+    policy.drop_spoofed = profile.drop_spoofed;
     policy.unclassifiable.fill(Verdict::drop);
     return policy;
 }

@@ -15,20 +15,33 @@ struct Profile {
     std::uint32_t smarthosts = 8;  // prefixes
     double smtp_share = 0.01;      // of frames that go to port 25
     double ipv6_share = 0.0;
-    unsigned vlan_tags = 0;                 // of every frame, at most 4
-    std::uint32_t frame_bytes = 60;         // without FCS; at least what the headers need
+    unsigned vlan_tags = 0;          // of every frame, at most 4
+    unsigned extension_headers = 0;  // of every IPv6 frame, at most 16
+    // Without FCS, each in turn; a frame has at least what its headers need.
+    std::vector<std::uint32_t> frame_bytes = {60};
     std::uint32_t frame_count = 1U << 16U;  // distinct frames
-    bool random_sources = true;             // sources drawn uniformly from all subscribers
-    bool worst_case = false;  // every budget of the parser spent: see worst_case_frame
+    bool worst_case = false;    // every budget of the parser spent: see worst_case_frame
+    bool drop_spoofed = false;  // the policy drops what comes from no pool
     std::uint64_t seed = 1;
 };
 
 inline constexpr std::uint32_t kSubscribersMax = 1U << 22U;
+inline constexpr std::uint32_t kExemptionsMax = 1'000'000;
+inline constexpr std::uint32_t kSmarthostsMax = 10'000;
+
+// Subscriber i is kPool4 + i, and the /56 that begins with kPool6 + (i << 8) in its high half.
+inline constexpr std::uint32_t kPool4 = 0x6440'0000U;              // 100.64.0.0
+inline constexpr std::uint64_t kPool6 = 0x2001'0DB8'0000'0000ULL;  // 2001:db8::
 
 using FrameData = std::vector<std::uint8_t>;
 
-// profile.frame_count outbound TCP frames.
-[[nodiscard]] std::vector<FrameData> make_frames(const Profile& profile);
+// profile.frame_count TCP frames of subscribers drawn at random. Port 25 is the destination of outbound
+// frames and the source of inbound ones.
+[[nodiscard]] std::vector<FrameData>
+make_frames(const Profile& profile, Direction direction = Direction::outbound);
+
+// Where the IP header of all those frames begins.
+[[nodiscard]] std::uint32_t ip_offset(const Profile& profile) noexcept;
 
 // The most expensive frame within the parser's limits: tags, labels, an IPv6 chain of 16 headers.
 [[nodiscard]] FrameData worst_case_frame();

@@ -118,9 +118,11 @@ configuration_for(const rte_eth_dev_info& info, unsigned queues, std::span<std::
     return out;
 }
 
-FramePool make_pool(std::uint16_t id, unsigned queues, std::uint16_t data_bytes) {
+FramePool
+make_pool(std::uint16_t id, unsigned queues, std::uint16_t data_bytes, std::uint32_t kept_frames) {
     // Every descriptor of this port and of the one that its frames leave by, full at once.
-    const unsigned frames = queues * (2U * kDescriptors + kPoolCache * 2U + kPoolSpare);
+    const unsigned frames =
+        queues * (2U * kDescriptors + kPoolCache * 2U + kPoolSpare + kept_frames);
     return FramePool(rte_pktmbuf_pool_create(
         ("frames" + std::to_string(id)).c_str(),
         frames,
@@ -195,7 +197,13 @@ Port::~Port() {
     }
 }
 
-Result<Port> Port::open(const std::string& device, unsigned queues, EalLog& log, FramePool& pool) {
+Result<Port> Port::open(
+    const std::string& device,
+    unsigned queues,
+    EalLog& log,
+    FramePool& pool,
+    std::uint32_t kept_frames
+) {
     const Complaint complaint(device, log);
     const Result<std::uint16_t> id = find_port(device, complaint);
     if (!id) {
@@ -226,7 +234,7 @@ Result<Port> Port::open(const std::string& device, unsigned queues, EalLog& log,
     if (code != 0) {
         return complaint.about("cannot be configured", code, {});
     }
-    pool = make_pool(port.id_, queues, buffer_bytes(device));
+    pool = make_pool(port.id_, queues, buffer_bytes(device), kept_frames);
     if (pool == nullptr) {
         return complaint.about(
             "gets no memory for its frames",

@@ -34,9 +34,14 @@ using FramePool = std::unique_ptr<rte_mempool, FreePool>;
 class Port {
 public:
     // Finds `device`, and makes it ready with `queues` queues in each direction. Frames come into `pool`,
-    // which this makes.
-    [[nodiscard]] static Result<Port>
-    open(const std::string& device, unsigned queues, EalLog& log, FramePool& pool);
+    // which this makes; `kept_frames` more a queue for a port that keeps some (net_pcap with infinite_rx=1).
+    [[nodiscard]] static Result<Port> open(
+        const std::string& device,
+        unsigned queues,
+        EalLog& log,
+        FramePool& pool,
+        std::uint32_t kept_frames = 0
+    );
 
     ~Port();
     Port(const Port&) = delete;

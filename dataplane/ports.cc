@@ -5,9 +5,10 @@
 namespace portcullis::dataplane {
 
 // Nothing, or why not.
-Errors Ports::add(const std::string& device, unsigned queues, EalLog& log) {
+Errors
+Ports::add(const std::string& device, unsigned queues, EalLog& log, std::uint32_t kept_frames) {
     FramePool pool;
-    Result<Port> port = Port::open(device, queues, log, pool);
+    Result<Port> port = Port::open(device, queues, log, pool, kept_frames);
     pools_.push_back(std::move(pool));
     if (!port) {
         return port.errors();
@@ -16,11 +17,16 @@ Errors Ports::add(const std::string& device, unsigned queues, EalLog& log) {
     return {};
 }
 
-Result<Ports> Ports::open_pairs(const std::vector<PortPair>& pairs, unsigned workers, EalLog& log) {
+Result<Ports> Ports::open_pairs(
+    const std::vector<PortPair>& pairs,
+    unsigned workers,
+    EalLog& log,
+    std::uint32_t kept_frames
+) {
     Ports out;
     for (const PortPair& pair : pairs) {
         for (const std::string* device : {&pair.inside, &pair.outside}) {
-            if (Errors errors = out.add(*device, workers, log); !errors.empty()) {
+            if (Errors errors = out.add(*device, workers, log, kept_frames); !errors.empty()) {
                 return errors;
             }
         }
@@ -30,7 +36,7 @@ Result<Ports> Ports::open_pairs(const std::vector<PortPair>& pairs, unsigned wor
 
 Result<Ports> Ports::open_single(const std::string& device, EalLog& log) {
     Ports out;
-    if (Errors errors = out.add(device, 1, log); !errors.empty()) {
+    if (Errors errors = out.add(device, 1, log, 0); !errors.empty()) {
         return errors;
     }
     return out;

@@ -15,9 +15,13 @@ namespace portcullis::dataplane {
 
 class Ports {
 public:
-    // Both ports of every pair, each with a queue a worker.
-    [[nodiscard]] static Result<Ports>
-    open_pairs(const std::vector<PortPair>& pairs, unsigned workers, EalLog& log);
+    // Both ports of every pair, each with a queue a worker; see Port::open for `kept_frames`.
+    [[nodiscard]] static Result<Ports> open_pairs(
+        const std::vector<PortPair>& pairs,
+        unsigned workers,
+        EalLog& log,
+        std::uint32_t kept_frames = 0
+    );
 
     // One port alone: what it delivers leaves by it, too.
     [[nodiscard]] static Result<Ports> open_single(const std::string& device, EalLog& log);
@@ -31,7 +35,8 @@ public:
     void export_to(CounterHeader& header) const noexcept;
 
 private:
-    [[nodiscard]] Errors add(const std::string& device, unsigned queues, EalLog& log);
+    [[nodiscard]] Errors
+    add(const std::string& device, unsigned queues, EalLog& log, std::uint32_t kept_frames);
 
     std::vector<FramePool> pools_;  // before ports_: freed when all ports are closed
     std::vector<Port> ports_;       // inside, outside, inside, outside, ...

@@ -1,0 +1,35 @@
+// How DPDK is started in benchmarks: on which processors and in which memory, the same for the dataplane
+// and for peers that are DPDK programs too.
+#pragma once
+
+#include "rules/result.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace portcullis::bench {
+
+struct DpdkSetup {
+    unsigned main_cpu = 0;
+    std::vector<unsigned> worker_cpus;
+    bool hugepages = false;
+    std::uint32_t memory_mib = 512;  // without hugepages; with them DPDK takes what it needs
+};
+
+// The frames (with their headers) that the ports of one program need, in MiB, and room for the rest.
+[[nodiscard]] std::uint32_t memory_mib_for(std::uint64_t frames) noexcept;
+
+// Workers on the last processors that this process may use, the main thread on the first. Hugepages when
+// enough of them are free for `programs` programs of `memory_mib` each. An error when there are too few
+// processors.
+[[nodiscard]] Result<DpdkSetup>
+choose_setup(unsigned workers, std::uint32_t memory_mib, unsigned programs);
+
+// "--lcores 0@0,1@1": lcore 0 is the main one, 1 and up are workers'.
+[[nodiscard]] std::string lcores_of(const DpdkSetup& setup);
+
+// All words for EAL, as a peer is started with.
+[[nodiscard]] std::vector<std::string> eal_words(const DpdkSetup& setup);
+
+}  // namespace portcullis::bench

@@ -1,0 +1,122 @@
+// The subcommand stages.
+#include "bench/command.h"
+#include "bench/stage_bench.h"
+#include "dataplane/eal.h"
+
+#include <CLI/CLI.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace portcullis::bench {
+
+namespace {
+
+// One row of the table: a profile, told by what it changes of the plain one.
+struct Row {
+    std::string name;
+    Profile profile;
+};
+
+std::vector<Row> rows_of(std::uint32_t subscribers) {
+    Profile plain;
+    plain.subscribers = subscribers;
+    const auto with = [&](const std::function<void(Profile&)>& change) {
+        Profile out = plain;
+        change(out);
+        return out;
+    };
+    return {
+        {"plain: IPv4 TCP, 1 % port 25", plain},
+        {"1,000 subscribers", with([](Profile& p) { p.subscribers = 1000; })},
+        {"4,194,304 subscribers, 1,000,000 exemptions", with([](Profile& p) {
+             p.subscribers = kSubscribersMax;
+             p.exemptions = 1'000'000;
+         })},
+        {"all frames port 25", with([](Profile& p) { p.smtp_share = 1.0; })},
+        {"IPv6", with([](Profile& p) { p.ipv6_share = 1.0; })},
+        {"QinQ", with([](Profile& p) { p.vlan_tags = 2; })},
+        {"worst case: 4 tags, 16 labels, 16 extension headers",
+         with([](Profile& p) { p.worst_case = true; })},
+    };
+}
+
+struct StagesOptions {
+    std::uint32_t subscribers = 1'000'000;
+    unsigned rounds = 20;
+    unsigned runs = 5;
+    bool json = false;
+};
+
+cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
+    dataplane::EalSetup setup;
+    setup.test_mode = true;
+    setup.more_arguments = {"-m", "1024"};
+    const Result<dataplane::Eal> eal = dataplane::Eal::start(setup);
+    if (!eal) {
+        return fail(console, eal.errors());
+    }
+    nlohmann::ordered_json out;
+    double plain = 0;
+    if (!options.json) {
+        std::printf("%-56s %16s %9s\n", "frames", "TSC cycles/frame", "to plain");
+    }
+    for (const Row& row : rows_of(options.subscribers)) {
+        const StageResult result = run_stages(row.profile, options.rounds, options.runs);
+        plain = plain == 0 ? result.cycles_per_frame : plain;
+        const double ratio = result.cycles_per_frame / plain;
+        if (options.json) {
+            out["stages"].push_back(
+                {{"frames", row.name},
+                 {"cycles_per_frame", result.cycles_per_frame},
+                 {"ratio_to_plain", ratio},
+                 {"judged_frames", result.judged_frames},
+                 {"dropped_frames", result.dropped_frames}}
+            );
+        } else {
+            std::printf("%-56s %16.1f %9.2f\n", row.name.c_str(), result.cycles_per_frame, ratio);
+            (void)std::fflush(stdout);
+        }
+    }
+    if (options.json) {
+        console.out << out.dump(2) << '\n';
+    }
+    return cli::ExitStatus::done;
+}
+
+}  // namespace
+
+void add_stages(CLI::App& app, Action& action) {
+    CLI::App* const command =
+        app.add_subcommand("stages", "The stages of a burst alone: frames in memory, no port");
+    const auto options = std::make_shared<StagesOptions>();
+    command
+        ->add_option(
+            "--subscribers", options->subscribers, "Subscribers whose frames come at random"
+        )
+        ->check(CLI::Range(1U, kSubscribersMax))
+        ->capture_default_str();
+    command->add_option("--rounds", options->rounds, "Passes over the frames in a run")
+        ->check(CLI::Range(1U, 100'000U))
+        ->capture_default_str();
+    command->add_option("--runs", options->runs, "Runs, of which the median counts")
+        ->check(CLI::Range(1U, 1000U))
+        ->capture_default_str();
+    command->add_flag("--json", options->json, "Print one JSON object instead of a table");
+    command->footer("Cycles are those of the time stamp counter. Compare within one run: times of\n"
+                    "shared machines are not repeatable, ratios nearly are.\n\n"
+                    "Example:\n"
+                    "  portcullis-bench stages --subscribers 4000000 --runs 9\n");
+    command->callback([&action, options] {
+        action = [options](cli::Console& console) {
+            return run(*options, console);
+        };
+    });
+}
+
+}  // namespace portcullis::bench

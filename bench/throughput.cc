@@ -1,0 +1,177 @@
+#include "bench/throughput.h"
+
+#include "bench/dataplane_contestant.h"
+#include "bench/testpmd.h"
+
+#include <rte_cycles.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace portcullis::bench {
+
+namespace {
+
+std::optional<Direction> direction_of(const std::string& word) {
+    if (word == "both") {
+        return std::nullopt;
+    }
+    return word == "outbound" ? Direction::outbound : Direction::inbound;
+}
+
+Sources sources_of(const std::string& word) {
+    if (word == "file") {
+        return Sources::file;
+    }
+    return word == "spoofed" ? Sources::spoofed : Sources::stamped;
+}
+
+std::chrono::milliseconds milliseconds_of(double seconds) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(seconds)
+    );
+}
+
+// What a port needs beside the frames that it keeps: rings, caches, bursts.
+constexpr std::uint32_t kFramesBeside = 8192;
+constexpr unsigned kPorts = 2;
+
+std::string includes_of(const TrafficSetup& setup) {
+    std::string out =
+        "portcullis-dataplane's worker loop: receive, judge (both directions' rules, all "
+        "encapsulations), count by subscriber, split, transmit";
+    if (setup.capture.empty() && setup.sources != Sources::file) {
+        out += "; and writing a random subscriber's address into every frame";
+    }
+    return out;
+}
+
+// Everything that a comparison needs, in the order in which it is made.
+struct Arena {
+    Traffic traffic;
+    DpdkSetup dpdk;
+    std::unique_ptr<Rig> rig;
+    std::vector<std::unique_ptr<SourceStamp>> stamps;
+    std::vector<std::unique_ptr<Contestant>> contestants;  // the dataplane is the first
+};
+
+Errors
+publish_policy(Rig& rig, const Policy& policy, const SlotLayout& layout, std::uint64_t& bytes) {
+    const Result<ImageBytes> image = compile(policy, layout, 0);
+    if (!image) {
+        return image.errors();
+    }
+    bytes = image.value().bytes().size();
+    return rig.publish(image.value());
+}
+
+Errors add_peer(Arena& arena, const std::string& name) {
+    constexpr std::string_view kTestpmd = "testpmd-";
+    TestpmdSetup setup;
+    setup.dpdk = arena.dpdk;
+    setup.forward_mode = name.substr(kTestpmd.size());
+    for (unsigned port = 0; port < kPorts; ++port) {
+        setup.devices.push_back(
+            arena.traffic.device(port, static_cast<unsigned>(arena.dpdk.worker_cpus.size()))
+        );
+    }
+    setup.frames = kPorts * (arena.traffic.frames() + kFramesBeside);
+    setup.wire_bits_per_frame = arena.traffic.wire_bits_per_frame();
+    Result<std::unique_ptr<Testpmd>> peer = Testpmd::open(setup);
+    if (!peer) {
+        return peer.errors();
+    }
+    arena.contestants.push_back(std::move(peer).value());
+    return {};
+}
+
+}  // namespace
+
+Result<ThroughputReport> run_throughput(const ThroughputOptions& options, ProgressLine& progress) {
+    constexpr unsigned kWorkers = 1;
+    progress.show("writing frames");
+    TrafficSetup traffic_setup;
+    traffic_setup.profile = profile_of(options.profile);
+    traffic_setup.capture = options.capture;
+    traffic_setup.direction = direction_of(options.direction);
+    traffic_setup.sources = sources_of(options.sources);
+    Result<Traffic> traffic = Traffic::make(traffic_setup);
+    if (!traffic) {
+        return traffic.errors();
+    }
+    const std::uint32_t frames = kPorts * (traffic.value().frames() + kFramesBeside);
+    const auto programs = static_cast<unsigned>(1 + options.peers.size());
+    const Result<DpdkSetup> dpdk = choose_setup(kWorkers, memory_mib_for(frames), programs);
+    if (!dpdk) {
+        return dpdk.errors();
+    }
+    Arena arena{std::move(traffic).value(), dpdk.value(), nullptr, {}, {}};
+
+    progress.show("compiling the policy");
+    const Policy policy = make_policy(traffic_setup.profile);
+    const Result<SlotLayout> layout = SlotLayout().extended_for(policy);
+    if (!layout) {
+        return layout.errors();
+    }
+    RigSetup rig_setup;
+    rig_setup.dpdk = dpdk.value();
+    rig_setup.pairs = {{arena.traffic.device(0, kWorkers), arena.traffic.device(1, kWorkers)}};
+    rig_setup.kept_frames = arena.traffic.frames();
+    rig_setup.slot_capacity = layout.value().slot_count();
+    rig_setup.direction = traffic_setup.direction;
+    Result<std::unique_ptr<Rig>> rig = Rig::open(rig_setup);
+    if (!rig) {
+        return rig.errors();
+    }
+    arena.rig = std::move(rig).value();
+    ThroughputReport out;
+    if (Errors errors = publish_policy(*arena.rig, policy, layout.value(), out.image_bytes);
+        !errors.empty()) {
+        return errors;
+    }
+    for (unsigned port = 0; port < kPorts; ++port) {
+        arena.stamps.push_back(std::make_unique<SourceStamp>(
+            arena.rig->ports().all()[port].id(), 0, arena.traffic.stamp(port)
+        ));
+    }
+    out.includes = includes_of(traffic_setup);
+    arena.contestants.push_back(std::make_unique<DataplaneContestant>(
+        *arena.rig, kWorkers, arena.traffic.wire_bits_per_frame(), out.includes
+    ));
+    for (const std::string& peer : options.peers) {
+        progress.show("starting " + peer);
+        if (Errors errors = add_peer(arena, peer); !errors.empty()) {
+            return errors;
+        }
+    }
+
+    RaceSetup race_setup;
+    race_setup.warm_up = milliseconds_of(options.warm_up_seconds);
+    race_setup.window = milliseconds_of(options.seconds);
+    race_setup.runs = options.runs;
+    std::vector<Contestant*> contestants;
+    for (const auto& contestant : arena.contestants) {
+        contestants.push_back(contestant.get());
+    }
+    Result<std::vector<Standing>> standings = race(contestants, race_setup, progress);
+    if (!standings) {
+        return standings.errors();
+    }
+    out.machine = this_machine();
+    out.dpdk = dpdk.value();
+    out.own = standings.value().front();
+    for (std::size_t i = 1; i < contestants.size(); ++i) {
+        out.peers.push_back(
+            {contestants[i]->name(), contestants[i]->includes(), standings.value()[i]}
+        );
+    }
+    out.cycles_per_frame = out.machine.tsc_hz * kWorkers / out.own.frames_per_second().median;
+    out.bytes_per_slot = sizeof(SlotCounters);
+    out.subscribers_touched = arena.rig->subscribers_touched();
+    out.totals = arena.rig->totals();
+    return out;
+}
+
+}  // namespace portcullis::bench

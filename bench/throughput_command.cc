@@ -1,0 +1,86 @@
+// The subcommand throughput.
+#include "bench/command.h"
+#include "bench/throughput.h"
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <ostream>
+
+namespace portcullis::bench {
+
+namespace {
+
+cli::ExitStatus run(const ThroughputOptions& options, cli::Console& console) {
+    ProgressLine progress(console);
+    const Result<ThroughputReport> report = run_throughput(options, progress);
+    progress.clear();
+    if (!report) {
+        return fail(console, report.errors());
+    }
+    console.out
+        << (options.json ? to_json_text(options, report.value())
+                         : to_text(report.value(), console.style));
+    return report.value().totals.conservation_error() == 0 ? cli::ExitStatus::done
+                                                           : cli::ExitStatus::no;
+}
+
+}  // namespace
+
+void add_throughput(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand(
+        "throughput",
+        "The whole dataplane on ports of DPDK, beside programs that do less or the same"
+    );
+    const auto options = std::make_shared<ThroughputOptions>();
+    const auto member = [](std::vector<std::string> words) {
+        CLI::IsMember out(std::move(words));
+        out.description("");
+        return out;
+    };
+    add_profile_options(*command, options->profile);
+    command->add_option("--capture", options->capture, "Replay this capture instead of made frames")
+        ->type_name("FILE");
+    command
+        ->add_option(
+            "--direction",
+            options->direction,
+            "In which frames are judged: outbound, inbound, or both: one port each"
+        )
+        ->type_name("NAME")
+        ->check(member({"both", "outbound", "inbound"}))
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--sources",
+            options->sources,
+            "Where subscribers' addresses come from: stamped (drawn from all subscribers for "
+            "every\n"
+            "frame received, which costs our side some cycles), file, or spoofed (any address)"
+        )
+        ->type_name("NAME")
+        ->check(member({"stamped", "file", "spoofed"}))
+        ->capture_default_str();
+    command
+        ->add_option("--peer", options->peers, "Compare with testpmd-io or testpmd-macswap; repeat")
+        ->type_name("NAME")
+        ->check(member({"testpmd-io", "testpmd-macswap"}));
+    add_run_options(*command, options->runs, options->seconds, options->warm_up_seconds);
+    command->add_flag("--json", options->json, "Print one JSON object instead of a table");
+    command->footer(
+        "All take turns on one processor. Rates are per second of processor time, so that other\n"
+        "work on the machine takes nothing from them; --json has the rates by the clock, too.\n\n"
+        "Exit status: 0 done, 1 frames were lost, 2 could not run.\n\n"
+        "Examples:\n"
+        "  portcullis-bench throughput --peer testpmd-io --peer testpmd-macswap\n"
+        "  portcullis-bench throughput --subscribers 4000000 --exemptions 1000000 --json\n"
+        "  portcullis-bench throughput --capture border.pcap --peer testpmd-io\n"
+    );
+    command->callback([&action, options] {
+        action = [options](cli::Console& console) {
+            return run(*options, console);
+        };
+    });
+}
+
+}  // namespace portcullis::bench
