@@ -133,8 +133,11 @@ TEST_CASE("nobody else can write the counters or change their size") {
     REQUIRE(readable != MAP_FAILED);
     CHECK(::mprotect(readable, bytes, PROT_READ | PROT_WRITE) != 0);
     CHECK(::munmap(readable, bytes) == 0);
-    CHECK(::write(other.get(), "x", 1) == -1);
-    CHECK(errno == EPERM);
+    const ssize_t written = ::write(other.get(), "x", 1);
+    const int why = errno;  // before a macro of the test calls anything
+    CHECK(written == -1);
+    // Sealed; huge pages, where the machine has some, cannot be written to by anybody.
+    CHECK((why == EPERM || why == EINVAL));
     CHECK(::ftruncate(other.get(), 0) == -1);
     CHECK(::ftruncate(other.get(), static_cast<off_t>(bytes) * 2) == -1);
     CHECK(::fallocate(other.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == -1);
