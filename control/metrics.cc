@@ -20,6 +20,8 @@ constexpr std::array<Direction, kDirectionCount> kDirections = {
     Direction::inbound};
 constexpr std::array<Verdict, kVerdictCount> kVerdicts = {Verdict::pass, Verdict::drop};
 
+constexpr std::uint64_t kBytesPerMbit = 125'000;
+
 std::string text_of(std::string_view view) {
     return std::string(view);
 }
@@ -179,6 +181,33 @@ void add_workers(MetricFamilies& out, const Summary& summary) {
     }
 }
 
+void add_links(MetricFamilies& out, const Summary& summary) {
+    const auto add_by_port = [&](const char* name, const char* help, auto value_of) {
+        out.gauge(name, help);
+        if (summary.counters) {
+            for (const PortCounters& port : summary.counters->ports()) {
+                const std::string port_name(
+                    port.name.begin(), std::find(port.name.begin(), port.name.end(), '\0')
+                );
+                out.add({{"port", port_name}}, value_of(port));
+            }
+        }
+    };
+    add_by_port("port_link_up", "Whether the port has a link.", [](const PortCounters& port) {
+        return port.link_up.read();
+    });
+    add_by_port(
+        "port_link_taken_down",
+        "Whether the dataplane keeps its link down, because the other side of the pair has none.",
+        [](const PortCounters& port) { return port.link_taken_down.read(); }
+    );
+    add_by_port(
+        "port_link_speed_bytes_per_second",
+        "Speed of its link, 0: not known.",
+        [](const PortCounters& port) { return port.link_speed_mbit.read() * kBytesPerMbit; }
+    );
+}
+
 void add_ports(MetricFamilies& out, const Summary& summary) {
     const auto add_by_port = [&](const char* name, const char* help, auto value_of) {
         out.counter(name, help);
@@ -201,15 +230,27 @@ void add_ports(MetricFamilies& out, const Summary& summary) {
         "Frames that the NIC could not transmit.",
         [](const PortTotals& totals) { return totals.transmit_errors; }
     );
-    out.gauge("port_link_up", "Whether the port has a link.");
-    if (summary.counters) {
-        for (const PortCounters& port : summary.counters->ports()) {
-            const std::string name(
-                port.name.begin(), std::find(port.name.begin(), port.name.end(), '\0')
-            );
-            out.add({{"port", name}}, port.link_up.read());
-        }
-    }
+    add_by_port(
+        "port_received_frames_total",
+        "Frames that the port received, as it counts itself.",
+        [](const PortTotals& totals) { return totals.received.frames; }
+    );
+    add_by_port(
+        "port_received_bytes_total",
+        "Bytes of them; some drivers count the FCS.",
+        [](const PortTotals& totals) { return totals.received.bytes; }
+    );
+    add_by_port(
+        "port_transmitted_frames_total",
+        "Frames that the port transmitted, as it counts itself.",
+        [](const PortTotals& totals) { return totals.transmitted.frames; }
+    );
+    add_by_port(
+        "port_transmitted_bytes_total",
+        "Bytes of them; some drivers count the FCS.",
+        [](const PortTotals& totals) { return totals.transmitted.bytes; }
+    );
+    add_links(out, summary);
 }
 
 void add_policy(MetricFamilies& out, const Summary& summary, const PublisherStatus& status) {

@@ -68,7 +68,11 @@ RuleTotals rule_sums(const CounterMapping& counters, unsigned rule) {
 
 PortTotals port_sums(const PortCounters& port) {
     return {
-        port.receive_missed_frames.read(), port.receive_errors.read(), port.transmit_errors.read()};
+        port.receive_missed_frames.read(),
+        port.receive_errors.read(),
+        port.transmit_errors.read(),
+        {port.received_frames.read(), port.received_bytes.read()},
+        {port.transmitted_frames.read(), port.transmitted_bytes.read()}};
 }
 
 std::string name_of(const PortCounters& port) {

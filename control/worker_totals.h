@@ -40,6 +40,8 @@ struct PortTotals {
     std::uint64_t receive_missed_frames = 0;
     std::uint64_t receive_errors = 0;
     std::uint64_t transmit_errors = 0;
+    FrameTotals received;
+    FrameTotals transmitted;
 };
 
 class WorkerTotals {

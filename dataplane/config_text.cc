@@ -41,9 +41,11 @@ constexpr std::array<KeySpec, 14> kKeys = {{
     {"log_level", "log_level = \"info\""},
 }};
 
-constexpr std::array<KeySpec, 2> kPairKeys = {{
+constexpr std::array<KeySpec, 4> kPairKeys = {{
     {"inside", "inside = \"0000:01:00.0\""},
     {"outside", "outside = \"0000:01:00.1\""},
+    {"mtu", "mtu = 9000"},
+    {"mirror_link", "mirror_link = true"},
 }};
 
 constexpr std::array<std::string_view, 1> kTables = {"pair"};
@@ -104,7 +106,18 @@ private:
         std::uint32_t most,
         std::uint32_t& where
     ) {
-        const TextValue* const value = top_.find(key, TextKind::integer);
+        read_number(top_, key, least, most, where);
+    }
+
+    template <typename Number>
+    void read_number(
+        const TableReader& table,
+        std::string_view key,
+        std::uint32_t least,
+        std::uint32_t most,
+        Number& where
+    ) {
+        const TextValue* const value = table.find(key, TextKind::integer);
         if (value == nullptr) {
             return;
         }
@@ -116,7 +129,7 @@ private:
             );
             return;
         }
-        where = static_cast<std::uint32_t>(value->number);
+        where = static_cast<Number>(value->number);
     }
 
     template <typename Value, std::size_t kCount>
@@ -229,6 +242,8 @@ private:
         PortPair pair;
         read_device(table, "inside", pair.inside);
         read_device(table, "outside", pair.outside);
+        read_number(table, "mtu", kMtuMin, kMtuMax, pair.mtu);
+        pair.mirror_link = table.boolean("mirror_link", false);
         if (out_.pairs.size() == kPortsMax / 2) {
             errors_.add(
                 text.at, "more than " + std::to_string(kPortsMax / 2) + " pairs", "leave some out"

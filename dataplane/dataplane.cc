@@ -191,6 +191,7 @@ void Dataplane::serve() {
     while (true) {
         const std::optional<int> woken =
             intake_->serve(std::span(wakeups).first(wakeups_left), kPortExportInterval);
+        ports_->mirror_links(counters_->header());
         ports_->export_to(counters_->header());
         if (workers_are_alive()) {
             tell_service_manager("WATCHDOG=1");

@@ -50,6 +50,8 @@ struct Raw {
     ReplayOptions replay;
     std::string eal;
     std::string cpus;
+    std::uint16_t mtu = 0;
+    bool mirror_link = false;
     std::filesystem::path config;
     bool check_config = false;
 };
@@ -83,6 +85,20 @@ void describe_ports(CLI::App& app, Raw& raw) {
         ->type_name("DEV")
         ->expected(1)
         ->take_all()
+        ->group("Ports (repeat both for more pairs)");
+    app.add_option(
+           "--mtu",
+           raw.mtu,
+           "Largest IP packet of all pairs, tags included; without it as large as a port takes"
+    )
+        ->check(between(kMtuMin, kMtuMax))
+        ->type_name("BYTES")
+        ->group("Ports (repeat both for more pairs)");
+    app.add_flag(
+           "--mirror-link",
+           raw.mirror_link,
+           "When one side of a pair loses its link, take the other's down"
+    )
         ->group("Ports (repeat both for more pairs)");
 }
 
@@ -199,6 +215,7 @@ struct Parsed {
     Raw raw;
     bool replays = false;
     bool counts_workers = false;
+    bool mirrors_links = false;  // or says that it does not
 };
 
 // Sets the options that the command line names. Throws what CLI11 prints.
@@ -212,6 +229,7 @@ Parsed parse_onto(Options& options, CLI::App& app, int argc, const char* const* 
     app.parse(argc, argv);
     out.replays = replay->count() > 0;
     out.counts_workers = app.count("--workers") > 0;
+    out.mirrors_links = app.count("--mirror-link") > 0;
     return out;
 }
 
@@ -239,6 +257,10 @@ void take_ports(const Parsed& parsed, Options& options) {
     }
     for (std::size_t i = 0; i < raw.inside.size(); ++i) {
         options.pairs.push_back({raw.inside[i], raw.outside[i]});
+    }
+    for (PortPair& pair : options.pairs) {
+        pair.mtu = raw.mtu != 0 ? raw.mtu : pair.mtu;
+        pair.mirror_link = parsed.mirrors_links ? raw.mirror_link : pair.mirror_link;
     }
     if (!parsed.replays && options.pairs.empty()) {
         throw CLI::ValidationError(

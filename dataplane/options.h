@@ -20,7 +20,13 @@ namespace portcullis::dataplane {
 struct PortPair {
     std::string inside;
     std::string outside;
+    std::uint16_t mtu = 0;     // of both; 0: the largest that each takes
+    bool mirror_link = false;  // a side without a link takes the other's down
 };
+
+// IPv4's least (RFC 791), and the largest frame that is handled.
+inline constexpr std::uint16_t kMtuMin = 68;
+inline constexpr std::uint16_t kMtuMax = 18'000;
 
 enum class ReplayDirection : std::uint8_t {
     outbound,

@@ -1,5 +1,7 @@
 #include "dataplane/port.h"
 
+#include "dataplane/frame_sizes.h"
+
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -8,7 +10,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cerrno>
 #include <optional>
 #include <span>
 #include <utility>
@@ -17,16 +19,10 @@ namespace portcullis::dataplane {
 
 namespace {
 
-// Jumbo frames of 18 kB, where the hardware takes them.
-constexpr std::uint32_t kMtuMax = 18'000;
 constexpr std::uint16_t kDescriptors = 1024;
 // A worker's cache of free frames, and what it holds beside the rings.
 constexpr unsigned kPoolCache = 256;
 constexpr unsigned kPoolSpare = 1024;
-// The default size holds the header bytes of every frame in its first segment.
-constexpr std::uint16_t kBufferBytes = 2048;
-constexpr std::uint32_t kBufferBytesMax = 60'000;
-constexpr std::uint32_t kEthernetOverhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 // Repeated, this key makes both directions of a connection hash alike (Woo and Park, Scalable TCP Session
 // Monitoring with Symmetric Receive-side Scaling, 2012).
 constexpr std::array<std::uint8_t, 2> kSymmetricKey = {0x6D, 0x5A};
@@ -90,20 +86,15 @@ Result<std::uint16_t> find_port(const std::string& device, const Complaint& comp
     return id;
 }
 
-std::uint16_t mtu_for(const rte_eth_dev_info& info) {
-    const bool states_mtu = info.max_mtu != UINT16_MAX && info.max_rx_pktlen > info.max_mtu;
-    const std::uint32_t overhead =
-        states_mtu ? info.max_rx_pktlen - info.max_mtu : kEthernetOverhead;
-    const std::uint32_t possible =
-        std::min<std::uint32_t>(info.max_mtu, info.max_rx_pktlen - overhead);
-    return static_cast<std::uint16_t>(std::min(possible, kMtuMax));
-}
-
-rte_eth_conf
-configuration_for(const rte_eth_dev_info& info, unsigned queues, std::span<std::uint8_t> key) {
+rte_eth_conf configuration_for(
+    const rte_eth_dev_info& info,
+    const FrameSizes& sizes,
+    unsigned queues,
+    std::span<std::uint8_t> key
+) {
     rte_eth_conf out{};
-    out.rxmode.mtu = mtu_for(info);
-    out.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+    out.rxmode.mtu = sizes.mtu;
+    out.rxmode.offloads = sizes.scatter ? RTE_ETH_RX_OFFLOAD_SCATTER : 0;
     out.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
     if (queues > 1 && info.flow_type_rss_offloads != 0) {
         for (std::size_t i = 0; i < key.size(); ++i) {
@@ -131,6 +122,13 @@ make_pool(std::uint16_t id, unsigned queues, std::uint16_t data_bytes, std::uint
         static_cast<std::uint16_t>(data_bytes + RTE_PKTMBUF_HEADROOM),
         rte_eth_dev_socket_id(id)
     ));
+}
+
+// Tells whoever keeps the MTU: the kernel, where the port is its interface; else the driver, if it asks to be told
+// beside its configuration.
+int set_mtu(std::uint16_t id, const std::optional<KernelInterface>& kernel, std::uint16_t mtu) {
+    const int code = kernel.has_value() ? kernel->set_mtu(mtu) : rte_eth_dev_set_mtu(id, mtu);
+    return code == -ENOTSUP && !kernel.has_value() ? 0 : code;
 }
 
 int set_up_queues(std::uint16_t id, unsigned queues, rte_mempool* pool) {
@@ -163,31 +161,19 @@ std::string port_name(std::string_view device) {
     return name.data();
 }
 
-// net_af_packet hands over a frame in one piece, of up to the size that its argument says.
-std::uint16_t buffer_bytes(std::string_view device) noexcept {
-    constexpr std::string_view kArgument = ",framesz=";
-    const std::size_t at = device.find(kArgument);
-    std::uint32_t wanted = kBufferBytes;
-    if (at != std::string_view::npos) {
-        const std::string_view digits = device.substr(at + kArgument.size());
-        (void)std::from_chars(digits.data(), digits.data() + digits.size(), wanted);
-    }
-    return static_cast<std::uint16_t>(
-        std::clamp<std::uint32_t>(wanted, kBufferBytes, kBufferBytesMax)
-    );
-}
-
 void FreePool::operator()(rte_mempool* pool) const noexcept {
     rte_mempool_free(pool);
 }
 
-Port::Port(std::uint16_t id, std::string name) noexcept
+Port::Port(std::uint16_t id, std::string name, std::optional<KernelInterface> kernel) noexcept
     : id_(id)
-    , name_(std::move(name)) {}
+    , name_(std::move(name))
+    , kernel_(std::move(kernel)) {}
 
 Port::Port(Port&& other) noexcept
     : id_(other.id_)
     , name_(std::move(other.name_))
+    , kernel_(std::move(other.kernel_))
     , open_(std::exchange(other.open_, false)) {}
 
 Port::~Port() {
@@ -197,19 +183,15 @@ Port::~Port() {
     }
 }
 
-Result<Port> Port::open(
-    const std::string& device,
-    unsigned queues,
-    EalLog& log,
-    FramePool& pool,
-    std::uint32_t kept_frames
-) {
+Result<Port> Port::open(const PortSetup& setup, EalLog& log, FramePool& pool) {
+    const std::string& device = setup.device;
+    const unsigned queues = setup.queues;
     const Complaint complaint(device, log);
     const Result<std::uint16_t> id = find_port(device, complaint);
     if (!id) {
         return id.errors();
     }
-    Port port(id.value(), port_name(device));
+    Port port(id.value(), port_name(device), KernelInterface::of(device));
     rte_eth_dev_info info{};
     int code = rte_eth_dev_info_get(port.id_, &info);
     if (code != 0) {
@@ -224,17 +206,21 @@ Result<Port> Port::open(
             "start with fewer --workers, or give a virtual device more (qpairs="
                 + std::to_string(queues) + ")"};
     }
+    const Result<FrameSizes> sizes = frame_sizes_for(device, info, setup.mtu);
+    if (!sizes) {
+        return sizes.errors();
+    }
     std::array<std::uint8_t, 64> key{};
     const auto key_bytes =
         std::min<std::size_t>(info.hash_key_size == 0 ? 40 : info.hash_key_size, key.size());
     const rte_eth_conf configuration =
-        configuration_for(info, queues, std::span(key).first(key_bytes));
+        configuration_for(info, sizes.value(), queues, std::span(key).first(key_bytes));
     const auto queue_count = static_cast<std::uint16_t>(queues);
     code = rte_eth_dev_configure(port.id_, queue_count, queue_count, &configuration);
     if (code != 0) {
         return complaint.about("cannot be configured", code, {});
     }
-    pool = make_pool(port.id_, queues, buffer_bytes(device), kept_frames);
+    pool = make_pool(port.id_, queues, sizes.value().buffer_bytes, setup.kept_frames);
     if (pool == nullptr) {
         return complaint.about(
             "gets no memory for its frames",
@@ -243,6 +229,14 @@ Result<Port> Port::open(
         );
     }
     code = set_up_queues(port.id_, queues, pool.get());
+    if (code == 0 && setup.mtu != 0) {
+        code = set_mtu(port.id_, port.kernel_, setup.mtu);
+        if (code != 0) {
+            return complaint.about(
+                "cannot be given an MTU of " + std::to_string(setup.mtu), code, "choose another mtu"
+            );
+        }
+    }
     if (code == 0) {
         code = rte_eth_dev_start(port.id_);
     }
@@ -258,8 +252,35 @@ Result<Port> Port::open(
             "allow it where the port comes from (a virtual function needs to be trusted)"
         );
     }
+    if (setup.switches_link) {
+        code = port.set_link(true);
+        if (code != 0) {
+            return complaint.about(
+                "cannot take its link down and up", code, "leave mirror_link out on this pair"
+            );
+        }
+    }
     (void)log.take_complaints();
     return port;
+}
+
+LinkState Port::link() const noexcept {
+    if (kernel_.has_value()) {
+        return kernel_->link();
+    }
+    rte_eth_link link{};
+    if (rte_eth_link_get_nowait(id_, &link) != 0) {
+        return {};
+    }
+    const bool known = link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN;
+    return {link.link_status == RTE_ETH_LINK_UP, known ? link.link_speed : 0};
+}
+
+int Port::set_link(bool up) const noexcept {
+    if (kernel_.has_value()) {
+        return kernel_->set_up(up);
+    }
+    return up ? rte_eth_dev_set_link_up(id_) : rte_eth_dev_set_link_down(id_);
 }
 
 void Port::export_to(PortCounters& counters) const noexcept {
@@ -268,11 +289,14 @@ void Port::export_to(PortCounters& counters) const noexcept {
         counters.receive_missed_frames.set(stats.imissed + stats.rx_nombuf);
         counters.receive_errors.set(stats.ierrors);
         counters.transmit_errors.set(stats.oerrors);
+        counters.received_frames.set(stats.ipackets);
+        counters.received_bytes.set(stats.ibytes);
+        counters.transmitted_frames.set(stats.opackets);
+        counters.transmitted_bytes.set(stats.obytes);
     }
-    rte_eth_link link{};
-    if (rte_eth_link_get_nowait(id_, &link) == 0) {
-        counters.link_up.set(link.link_status == RTE_ETH_LINK_UP ? 1 : 0);
-    }
+    const LinkState state = link();
+    counters.link_up.set(state.up ? 1 : 0);
+    counters.link_speed_mbit.set(state.speed_mbit);
 }
 
 }  // namespace portcullis::dataplane

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "dataplane/eal_log.h"
+#include "dataplane/link_mirror.h"
 #include "dataplane/options.h"
 #include "dataplane/port.h"
 #include "dataplane/worker.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,7 @@ namespace portcullis::dataplane {
 
 class Ports {
 public:
-    // Both ports of every pair, each with a queue a worker; see Port::open for `kept_frames`.
+    // Both ports of every pair, each with a queue a worker; see PortSetup for `kept_frames`.
     [[nodiscard]] static Result<Ports> open_pairs(
         const std::vector<PortPair>& pairs,
         unsigned workers,
@@ -34,12 +36,29 @@ public:
     // Copies what the ports count themselves.
     void export_to(CounterHeader& header) const noexcept;
 
+    // Takes links down, and lets them up, where a pair is to look like one cable. To be called again and again.
+    void mirror_links(CounterHeader& header);
+
+    // Lets up what mirror_links() took down.
+    ~Ports();
+    Ports(const Ports&) = delete;
+    Ports& operator=(const Ports&) = delete;
+    Ports(Ports&&) noexcept = default;
+    Ports& operator=(Ports&&) = delete;
+
 private:
-    [[nodiscard]] Errors
-    add(const std::string& device, unsigned queues, EalLog& log, std::uint32_t kept_frames);
+    struct MirroredPair {
+        std::size_t inside = 0;  // index into ports_; outside is the next
+        LinkMirror mirror;
+    };
+
+    Ports() = default;
+
+    [[nodiscard]] Errors add(const PortSetup& setup, EalLog& log);
 
     std::vector<FramePool> pools_;  // before ports_: freed when all ports are closed
     std::vector<Port> ports_;       // inside, outside, inside, outside, ...
+    std::vector<MirroredPair> mirrored_;
 };
 
 }  // namespace portcullis::dataplane

@@ -17,7 +17,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
-inline constexpr std::uint32_t kCounterVersion = 1;
+inline constexpr std::uint32_t kCounterVersion = 2;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
@@ -133,6 +133,12 @@ struct PortCounters {
     Counter receive_errors;
     Counter transmit_errors;
     Counter link_up;
+    Counter received_frames;
+    Counter received_bytes;
+    Counter transmitted_frames;
+    Counter transmitted_bytes;
+    Counter link_speed_mbit;  // 0: not known
+    Counter link_taken_down;  // 1 while it is down because the other side of its pair has no link
     std::array<char, 32> name{};
 };
 

@@ -98,6 +98,8 @@ outside = "net_af_packet1,iface=eth1"
 [[pair]]
 inside = "c"
 outside = "d"
+mtu = 9000
+mirror_link = true
 )");
     CHECK(options.workers == 3);
     CHECK(options.cpus == std::vector<unsigned>{2, 4, 5});
@@ -114,7 +116,11 @@ outside = "d"
     REQUIRE(options.pairs.size() == 2);
     CHECK(options.pairs[0].inside == "0000:01:00.0");
     CHECK(options.pairs[0].outside == "net_af_packet1,iface=eth1");
+    CHECK(options.pairs[0].mtu == 0);
+    CHECK_FALSE(options.pairs[0].mirror_link);
     CHECK(options.pairs[1].outside == "d");
+    CHECK(options.pairs[1].mtu == 9000);
+    CHECK(options.pairs[1].mirror_link);
 }
 
 TEST_CASE("what the configuration leaves out has the command line's defaults") {
@@ -150,7 +156,7 @@ outsde = "b"
 [[pair]]
 inside = "net_ring0"
 outside = "0000:01:00.1"
-mtu = true
+mtu = 18001
 )") == R"(d.toml:2:1: unknown key 'worker' in the configuration (did you mean 'workers'?)
 d.toml:3:8: idle cannot be 'slep' (did you mean 'sleep'?)
 d.toml:4:17: before_policy must be a string, not an integer (for example before_policy = "pass")
@@ -161,7 +167,7 @@ d.toml:8:14: an item of eal must be a string, not an integer (for example eal = 
 d.toml:10:1: [[pair]] has no outside (add a line such as outside = "0000:01:00.1")
 d.toml:12:1: unknown key 'outsde' in [[pair]] (did you mean 'outside'?)
 d.toml:15:10: port 'net_ring0' is already defined in line 11 (give it another name, or keep one of the two)
-d.toml:17:1: unknown key 'mtu' in [[pair]] (known keys: inside, outside)
+d.toml:17:7: mtu is 18001 (at least 68, at most 18000)
 )");
 }
 
@@ -233,6 +239,8 @@ TEST_CASE("the command line goes before the file") {
          "x",
          "--outside",
          "y",
+         "--mtu",
+         "1500",
          "--active-subscribers",
          "1000"}
     );
@@ -244,7 +252,30 @@ TEST_CASE("the command line goes before the file") {
     CHECK(options.cpus == std::vector<unsigned>{7, 6});
     REQUIRE(options.pairs.size() == 1);
     CHECK(options.pairs[0].inside == "x");
+    CHECK(options.pairs[0].mtu == 1500);
     CHECK(options.active_subscribers == 1024);
+}
+
+TEST_CASE("MTU and mirrored links of the command line are those of all pairs of the file") {
+    const TemporaryFile file(
+        "version = 1\n" + kPair
+        + "mtu = 9000\nmirror_link = true\n[[pair]]\ninside=\"c\"\noutside=\"d\"\n"
+    );
+    const auto as_written = with_command_line(file.path(), {});
+    REQUIRE(std::holds_alternative<Options>(as_written));
+    CHECK(std::get<Options>(as_written).pairs[0].mtu == 9000);
+    CHECK(std::get<Options>(as_written).pairs[0].mirror_link);
+    CHECK(std::get<Options>(as_written).pairs[1].mtu == 0);
+    CHECK_FALSE(std::get<Options>(as_written).pairs[1].mirror_link);
+    const auto changed = with_command_line(file.path(), {"--mtu=1500", "--mirror-link"});
+    REQUIRE(std::holds_alternative<Options>(changed));
+    for (const PortPair& pair : std::get<Options>(changed).pairs) {
+        CHECK(pair.mtu == 1500);
+        CHECK(pair.mirror_link);
+    }
+    const auto apart = with_command_line(file.path(), {"--mirror-link=false"});
+    REQUIRE(std::holds_alternative<Options>(apart));
+    CHECK_FALSE(std::get<Options>(apart).pairs[0].mirror_link);
 }
 
 TEST_CASE("file and command line must fit together") {
@@ -280,7 +311,7 @@ TEST_CASE("the sample configuration is one, and names every key") {
         keys += key ? 1U : 0U;
         written_out += (key && line.rfind("# cpus", 0) != 0 ? line.substr(2) : line) + "\n";
     }
-    CHECK(keys == 12);
+    CHECK(keys == 14);
     const Options all = accepted(written_out);
     CHECK(all.subscriber_slots == as_it_is.subscriber_slots);
     CHECK(all.active_subscribers == as_it_is.active_subscribers);

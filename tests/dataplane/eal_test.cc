@@ -114,11 +114,3 @@ TEST_CASE("a port's name has no arguments, and a PCI address its domain") {
     CHECK(port_name("01:00.0") == "0000:01:00.0");
     CHECK(port_name("0001:01:00.0,a=b") == "0001:01:00.0");
 }
-
-TEST_CASE("buffers hold what a virtual device hands over in one piece") {
-    CHECK(buffer_bytes("0000:01:00.0") == 2'048);
-    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=1024") == 2'048);
-    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=16384,blocksz=16384") == 16'384);
-    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=99999999") == 60'000);
-    CHECK(buffer_bytes("net_af_packet0,iface=a,framesz=x") == 2'048);
-}
