@@ -182,14 +182,15 @@ class WireTest(unittest.TestCase):
 
         for port, count in sent.items():
             wait_for(lambda: counted("received_frames_total", port) == count, f"{port} counts {count} frames received")
+            wait_for(lambda: counted("transmitted_bytes_total", port) >= bytes_of_frames, f"{port} counts bytes transmitted")
             self.assertEqual(counted("transmitted_frames_total", port), len(frames))
             self.assertEqual(counted("transmitted_bytes_total", port), bytes_of_frames)
             self.assertEqual(counted("receive_missed_frames_total", port), 0)
+        mail = 'portcullis_rule_dropped_frames_total{direction="outbound",rule="smtp"}'
+        wait_for(lambda: self.metrics().get(mail, 0) >= 2 * len(MAIL), "mail of both pairs is counted")
         after = self.metrics()
         self.assertEqual(after["portcullis_conservation_error_frames"], 0)
-        self.assertEqual(
-            after['portcullis_rule_dropped_frames_total{direction="outbound",rule="smtp"}'], 2 * len(MAIL), "mail of both pairs"
-        )
+        self.assertEqual(after[mail], 2 * len(MAIL))
         # A veth says 10 Gbit/s of itself.
         for port in sent:
             self.assertEqual(after[f'portcullis_port_link_up{{port="{port}"}}'], 1)
