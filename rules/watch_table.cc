@@ -1,0 +1,190 @@
+#include "rules/watch_table.h"
+
+#include "rules/active_table.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace portcullis {
+
+namespace {
+
+constexpr std::memory_order kRelaxed = std::memory_order_relaxed;
+constexpr std::memory_order kRelease = std::memory_order_release;
+
+std::uint16_t kind_of(const WatchedFrame& frame) noexcept {
+    return kind_of(frame.family, frame.prefix_length);
+}
+
+void note_sighting(WatchEntry& entry, std::uint32_t now_s) noexcept {
+    entry.last_s.store(now_s, kRelaxed);
+    const std::uint16_t sightings = entry.sightings.load(kRelaxed);
+    if (sightings < std::numeric_limits<std::uint16_t>::max()) {
+        entry.sightings.store(static_cast<std::uint16_t>(sightings + 1), kRelaxed);
+    }
+}
+
+// How much a newcomer has to do to take the place.
+std::uint32_t tenure_of(const WatchEntry& entry, std::uint32_t now_s) noexcept {
+    const bool forgotten = now_s - entry.last_s.load(kRelaxed) >= WatchTable::kForgottenSeconds;
+    return forgotten ? 0 : entry.sightings.load(kRelaxed);
+}
+
+void hand_over(WatchEntry& entry, const WatchedFrame& frame, std::uint32_t now_s) noexcept {
+    const std::uint32_t epoch = entry.epoch.load(kRelaxed);
+    entry.epoch.store(epoch + 1, kRelaxed);
+    // Each release keeps the odd epoch in front of what it announces.
+    entry.kind.store(kind_of(frame), kRelease);
+    entry.high.store(frame.prefix.high, kRelease);
+    entry.low.store(frame.prefix.low, kRelease);
+    entry.since_s.store(now_s, kRelease);
+    entry.last_s.store(now_s, kRelease);
+    entry.sightings.store(0, kRelaxed);
+    for (WatchedRule& rule : entry.rules) {
+        rule.frames.set(0, kRelease);
+        rule.flows.set(0, kRelease);
+    }
+    entry.fan_out.clear();
+    entry.epoch.store(epoch + 2, kRelease);
+}
+
+}  // namespace
+
+WatchTable::WatchTable(std::byte* memory, std::uint64_t places, std::uint64_t seed) noexcept {
+    if (places >= kWatchWays) {
+        index_ = reinterpret_cast<std::atomic<std::uint64_t>*>(memory);
+        entries_ = reinterpret_cast<WatchEntry*>(memory + places * sizeof(std::uint64_t));
+        seed_ = seed;
+        bucket_mask_ = static_cast<std::uint32_t>(places / kWatchWays - 1);
+    }
+}
+
+std::uint64_t WatchTable::fingerprint_of(const WatchedFrame& frame) const noexcept {
+    return destination_hash(seed_ + kind_of(frame), frame.prefix.high, frame.prefix.low) | 1U;
+}
+
+std::uint32_t WatchTable::first_place(std::uint64_t fingerprint) const noexcept {
+    return (static_cast<std::uint32_t>(fingerprint >> 32U) & bucket_mask_) * kWatchWays;
+}
+
+bool WatchTable::holds(std::uint32_t place, const WatchedFrame& frame) const noexcept {
+    const WatchEntry& entry = entries_[place];
+    return entry.kind.load(kRelaxed) == kind_of(frame)
+           && entry.high.load(kRelaxed) == frame.prefix.high
+           && entry.low.load(kRelaxed) == frame.prefix.low;
+}
+
+void WatchTable::prefetch(const WatchedFrame& frame) const noexcept {
+    if (!empty()) {
+        __builtin_prefetch(index_ + first_place(fingerprint_of(frame)));
+    }
+}
+
+bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
+    if (empty()) {
+        return false;
+    }
+    const std::uint64_t fingerprint = fingerprint_of(frame);
+    const std::uint32_t first = first_place(fingerprint);
+    std::uint32_t place = kNoPlace;
+    for (std::uint32_t i = first; i < first + kWatchWays; ++i) {
+        if (index_[i].load(kRelaxed) == fingerprint && holds(i, frame)) {
+            place = i;
+            break;
+        }
+    }
+    if (place == kNoPlace) {
+        place = may_enter(now_s) ? enter(fingerprint, frame, now_s) : kNoPlace;
+        if (place == kNoPlace) {
+            return false;
+        }
+    }
+    WatchEntry& entry = entries_[place];
+    note_sighting(entry, now_s);
+    WatchedRule& rule = entry.rules[frame.rule];
+    rule.frames.add(1);
+    if (frame.initial_syn) {
+        rule.flows.add(1);
+        const AddressWords& to = frame.destination;
+        entry.fan_out.add(destination_hash(seed_, to.high, to.low), std::max(now_s, 1U));
+    }
+    return true;
+}
+
+bool WatchTable::may_enter(std::uint32_t now_s) noexcept {
+    if (now_s != second_) {
+        second_ = now_s;
+        entries_left_ = kEntriesPerSecond;
+    }
+    if (entries_left_ == 0) {
+        return false;
+    }
+    --entries_left_;
+    return true;
+}
+
+std::uint32_t WatchTable::enter(
+    std::uint64_t fingerprint,
+    const WatchedFrame& frame,
+    std::uint32_t now_s
+) noexcept {
+    const std::uint32_t first = first_place(fingerprint);
+    std::uint32_t weakest = first;
+    std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
+    std::uint32_t fewest = std::numeric_limits<std::uint32_t>::max();
+    for (std::uint32_t i = first; i < first + kWatchWays; ++i) {
+        const bool is_free = index_[i].load(kRelaxed) == 0;
+        const std::uint32_t tenure = is_free ? 0 : tenure_of(entries_[i], now_s);
+        // Of equals, the one that has changed hands least: so places take turns, and a newcomer has as many
+        // arrivals as the bucket has such places to send its next frame.
+        const std::uint32_t tenancies = entries_[i].epoch.load(kRelaxed);
+        if (tenure < least || (tenure == least && tenancies < fewest)) {
+            least = tenure;
+            fewest = tenancies;
+            weakest = i;
+        }
+    }
+    if (least > 1) {
+        entries_[weakest].sightings.store(static_cast<std::uint16_t>(least - 1), kRelaxed);
+        return kNoPlace;
+    }
+    hand_over(entries_[weakest], frame, now_s);
+    index_[weakest].store(fingerprint, kRelaxed);
+    return weakest;
+}
+
+void WatchedSubscriber::merge(const WatchedSubscriber& other) noexcept {
+    since_s = std::min(since_s, other.since_s);
+    last_s = std::max(last_s, other.last_s);
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        rules[i].frames += other.rules[i].frames;
+        rules[i].flows += other.rules[i].flows;
+    }
+    windows.merge(other.windows);
+}
+
+std::optional<WatchedSubscriber>
+read_watched(const WatchEntry& entry, std::uint32_t now_s) noexcept {
+    // Each acquire keeps the second look at the epoch behind it.
+    constexpr std::memory_order kAcquire = std::memory_order_acquire;
+    const std::uint32_t epoch = entry.epoch.load(kAcquire);
+    const std::uint16_t kind = entry.kind.load(kAcquire);
+    if (kind == 0 || (epoch & 1U) != 0) {
+        return std::nullopt;
+    }
+    const AddressWords words{entry.high.load(kAcquire), entry.low.load(kAcquire)};
+    WatchedSubscriber out;
+    out.since_s = entry.since_s.load(kAcquire);
+    out.last_s = entry.last_s.load(kAcquire);
+    for (std::size_t i = 0; i < out.rules.size(); ++i) {
+        out.rules[i] = {entry.rules[i].frames.read(kAcquire), entry.rules[i].flows.read(kAcquire)};
+    }
+    out.windows.merge(entry.fan_out, now_s);
+    if (entry.epoch.load(kRelaxed) != epoch) {
+        return std::nullopt;
+    }
+    out.prefix = make_prefix(address_of(static_cast<Family>(kind >> 8U), words), kind & 0xFFU);
+    return out;
+}
+
+}  // namespace portcullis

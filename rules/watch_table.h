@@ -1,0 +1,126 @@
+// The subscribers under watch: a bounded table of those whose outbound frames a rule dropped, with what tells a
+// misconfigured mail client from a spambot or a worm. Filled on the drop path only; verdicts never depend on it.
+//
+// One table a worker, which alone writes it; readers in other processes map it read-only and merge the tables of all
+// workers by subscriber. Memory is fixed at the start, and so is the work for a frame:
+//  - a frame of a subscriber that is not in the table costs one cache line of the index, unless it enters;
+//  - at most kEntriesPerSecond enter in a second, so that a flood of spoofed sources does not slow the worker;
+//  - in a full bucket a newcomer takes the place of the subscriber with the fewest sightings, once these have been
+//    worn down to one, one a newcomer (the vote of Yang et al., Elastic Sketch, 2018). So a flood of sources that
+//    send a frame or two displaces itself, and who goes on sending keeps its place, or gets one.
+// Who is not in the table is counted by WorkerCounters::unwatched_frames.
+#pragma once
+
+#include "rules/counter_layout.h"
+#include "rules/fan_out.h"
+#include "rules/key.h"
+#include "rules/policy.h"
+#include "rules/prefix.h"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace portcullis {
+
+// What one rule dropped of a subscriber, outbound. Modulo 2^32.
+struct WatchedRule {
+    Counter32 frames;
+    Counter32 flows;  // initial SYNs among them
+};
+
+// One place, as it lies in shared memory. The epoch is odd while it changes hands, as in ActiveEntry.
+struct alignas(64) WatchEntry {
+    std::atomic<std::uint64_t> high{0};  // the subscriber's prefix, host bits zero
+    std::atomic<std::uint64_t> low{0};
+    std::atomic<std::uint32_t> epoch{0};
+    std::atomic<std::uint32_t> since_s{0};  // coarse monotonic seconds
+    std::atomic<std::uint32_t> last_s{0};
+    std::atomic<std::uint16_t> kind{0};       // 0: free; else kind_of(family, prefix length)
+    std::atomic<std::uint16_t> sightings{0};  // frames seen, saturating, less votes against it
+    std::array<WatchedRule, kRulesMax> rules;
+    FanOut fan_out;
+};
+
+static_assert(sizeof(WatchEntry) == 768 && alignof(WatchEntry) == 64);
+
+// A table of `places` (0, or a power of two of at least kWatchWays) is an index of as many numbers, then the entries.
+inline constexpr unsigned kWatchWays = 8;
+
+[[nodiscard]] constexpr std::uint64_t watch_table_bytes(std::uint64_t places) noexcept {
+    return places * (sizeof(std::uint64_t) + sizeof(WatchEntry));
+}
+
+// A frame that a rule dropped.
+struct WatchedFrame {
+    Family family = Family::none;  // of the subscriber
+    std::uint8_t prefix_length = 0;
+    std::uint8_t rule = 0;
+    bool initial_syn = false;  // then `destination` is what it tried
+    AddressWords prefix;       // of the subscriber, host bits zero
+    AddressWords destination;
+};
+
+class WatchTable {
+public:
+    static constexpr std::uint32_t kEntriesPerSecond = 16'384;
+    // After so long all windows are empty, and the place is free for whoever comes.
+    static constexpr std::uint32_t kForgottenSeconds = 24 * 3600;
+
+    WatchTable() noexcept = default;
+
+    // `memory`: watch_table_bytes(places) of zeroes, aligned to a cache line. Tables whose entries are to be merged
+    // have equal seeds.
+    WatchTable(std::byte* memory, std::uint64_t places, std::uint64_t seed) noexcept;
+
+    [[nodiscard]] bool empty() const noexcept { return index_ == nullptr; }
+
+    // Asks for the line of the index that note() will look at.
+    void prefetch(const WatchedFrame& frame) const noexcept;
+
+    // Takes note of `frame`. False if its subscriber has no place in the table. `now_s`: coarse monotonic seconds.
+    bool note(const WatchedFrame& frame, std::uint32_t now_s) noexcept;
+
+private:
+    static constexpr std::uint32_t kNoPlace = 0xFFFF'FFFFU;
+
+    [[nodiscard]] std::uint64_t fingerprint_of(const WatchedFrame& frame) const noexcept;
+    [[nodiscard]] std::uint32_t first_place(std::uint64_t fingerprint) const noexcept;
+    [[nodiscard]] bool holds(std::uint32_t place, const WatchedFrame& frame) const noexcept;
+    [[nodiscard]] std::uint32_t
+    enter(std::uint64_t fingerprint, const WatchedFrame& frame, std::uint32_t now_s) noexcept;
+    [[nodiscard]] bool may_enter(std::uint32_t now_s) noexcept;
+
+    std::atomic<std::uint64_t>* index_ = nullptr;  // by place: a hash of who has it, 0: nobody
+    WatchEntry* entries_ = nullptr;
+    std::uint64_t seed_ = 0;
+    std::uint32_t bucket_mask_ = 0;
+    std::uint32_t second_ = 0;  // that entries_left_ is of
+    std::uint32_t entries_left_ = kEntriesPerSecond;
+};
+
+// What a reader finds at one place.
+struct WatchedSubscriber {
+    struct Rule {
+        std::uint64_t frames = 0;
+        std::uint64_t flows = 0;
+    };
+
+    Prefix prefix;
+    std::uint32_t since_s = 0;  // coarse monotonic seconds: under watch since, and seen last
+    std::uint32_t last_s = 0;
+    std::array<Rule, kRulesMax> rules;
+    FanOutWindows windows;
+
+    // Adds what another worker, or another prefix of the same customer, has seen.
+    void merge(const WatchedSubscriber& other) noexcept;
+};
+
+// Nothing if the place is free, or is changing hands at this moment.
+[[nodiscard]] std::optional<WatchedSubscriber>
+read_watched(const WatchEntry& entry, std::uint32_t now_s) noexcept;
+
+}  // namespace portcullis
