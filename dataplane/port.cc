@@ -23,6 +23,9 @@ constexpr std::uint16_t kDescriptors = 1024;
 // A worker's cache of free frames, and what it holds beside the rings.
 constexpr unsigned kPoolCache = 256;
 constexpr unsigned kPoolSpare = 1024;
+// What AF_XDP's rings hold of a queue, whatever number of descriptors is asked for: 4096 in the fill ring, 2048 each in
+// those of frames received and to transmit. With less the port stalls without a word.
+constexpr unsigned kXdpRings = 4096 + 2 * 2048;
 // Repeated, this key makes both directions of a connection hash alike (Woo and Park, Scalable TCP Session
 // Monitoring with Symmetric Receive-side Scaling, 2012).
 constexpr std::array<std::uint8_t, 2> kSymmetricKey = {0x6D, 0x5A};
@@ -107,6 +110,11 @@ rte_eth_conf configuration_for(
             info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
     }
     return out;
+}
+
+// Frames of a queue that a driver holds beside its descriptors.
+unsigned frames_in_driver(const rte_eth_dev_info& info) {
+    return std::string_view(info.driver_name) == "net_af_xdp" ? kXdpRings : 0;
 }
 
 FramePool
@@ -220,7 +228,9 @@ Result<Port> Port::open(const PortSetup& setup, EalLog& log, FramePool& pool) {
     if (code != 0) {
         return complaint.about("cannot be configured", code, {});
     }
-    pool = make_pool(port.id_, queues, sizes.value().buffer_bytes, setup.kept_frames);
+    pool = make_pool(
+        port.id_, queues, sizes.value().buffer_bytes, setup.kept_frames + frames_in_driver(info)
+    );
     if (pool == nullptr) {
         return complaint.about(
             "gets no memory for its frames",

@@ -1,0 +1,158 @@
+"""The filter as it is shipped, between m0 and m1: the dataplane, the control process, the command line."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from processes import BIN, Process, samples, wait_for
+
+# How the dataplane holds the two interfaces.
+DEVICES = {
+    "af_packet": "net_af_packet{n},iface=m{n}",
+    "af_xdp": "net_af_xdp{n},iface=m{n},force_copy=1",
+}
+
+POLICY = """version = 1
+
+[[pool]]
+prefix = "100.64.0.0/24"
+class = "residential"
+
+[[pool]]
+prefix = "2001:db8:1000::/48"
+class = "residential"
+
+[[pool]]
+prefix = "100.64.1.0/24"
+class = "business"
+
+[[pool]]
+prefix = "2001:db8:1001::/48"
+class = "business"
+
+[[class]]
+name = "residential"
+drop = ["smtp", "netbios-smb"]
+
+[[class]]
+name = "business"
+drop = [{business}]
+
+[unattributed]
+class = "residential"
+
+[smarthosts]
+addresses = ["192.0.2.25", "2001:db8:25::25"]
+"""
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket: those are of the file system, whatever namespace listens."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self._path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Filter:
+    """Forwards nothing until it has the policy. close() ends both programs."""
+
+    def __init__(self, border, folder, kind):
+        self._policy = folder / "policy.toml"
+        self._api = folder / "control.sock"
+        self._folder = folder
+        self._programs = []
+        self._write_policy(business=())
+        socket_path = folder / "dataplane.sock"
+        inside, outside = (DEVICES[kind].format(n=n) for n in (0, 1))
+        try:
+            self.dataplane = self._start(
+                border, "portcullis-dataplane", "--test-mode", "--wait-for-policy", "--socket", socket_path,
+                "--subscriber-slots", 4096, "--active-subscribers", 1024, "--inside", inside, "--outside", outside,
+            )  # fmt: skip
+            self.dataplane.wait_for_log("forwarding with")
+            self.control = self._start(
+                border, "portcullis-control", "--policy", self._policy, "--dataplane-socket", socket_path,
+                "--api-socket", self._api, "--listen", "127.0.0.1:0",
+            )  # fmt: skip
+            self.dataplane.wait_for_log(r"generation 1 is effective")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, border, name, *words):
+        # No PID namespace around them: signals and exit statuses are theirs.
+        command = ["ip", "netns", "exec", border["mid"], BIN / name, *words]
+        out = Process(name, command, self._folder)
+        self._programs.append(out)
+        return out
+
+    def close(self):
+        for program in reversed(self._programs):
+            if program.process.poll() is None:
+                program.process.terminate()
+                try:
+                    program.process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    pass
+            program.close()
+        self._programs.clear()
+
+    def cli(self, *words, status=0):
+        """What the command line prints."""
+        ran = subprocess.run(
+            [BIN / "portcullis", *map(str, words)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ran.returncode == status, f"portcullis {words} ended with {ran.returncode}: {ran.stderr}"
+        return ran.stdout
+
+    def get(self, path):
+        connection = UnixConnection(self._api)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self):
+        return samples(self.get("/metrics"))
+
+    def subscribers(self):
+        """{(subscriber, rule, what): value} of all who had drops; what: frames, bytes or flows."""
+        answer = json.loads(self.cli("show", "subscribers", "--top", 1000, "--socket", self._api, "--json"))
+        return {
+            (one["subscriber"], row["rule"], what): row[what]
+            for one in answer["subscribers"]
+            for row in one["dropped"]
+            for what in ("frames", "bytes", "flows")
+        }
+
+    def generation(self):
+        return int(self.metrics()["portcullis_policy_generation"])
+
+    def _write_policy(self, business):
+        self._business = business
+        text = POLICY.format(business=", ".join(f'"{rule}"' for rule in business))
+        new = self._policy.with_suffix(".new")
+        new.write_text(text)
+        os.replace(new, self._policy)
+
+    def apply(self, business=()):
+        """From the return on, `business` drops these rules, and no frame is judged by the policy before."""
+        if business == self._business:
+            return  # the control process publishes no policy twice
+        before = self.generation()
+        self._write_policy(business)
+        self.cli("check", self._policy)
+        self.control.signal(signal.SIGHUP)
+        wait_for(lambda: self.generation() > before, "the new policy in force", 30)
