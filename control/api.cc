@@ -70,6 +70,14 @@ void Api::add_routes(HttpRouter& router) {
     add("/api/v1/subscribers", [this](const HttpRequest& asked) { return subscribers(asked); });
 }
 
+void Api::add_status(std::string name, std::function<Json()> source) {
+    status_sources_.emplace_back(std::move(name), std::move(source));
+}
+
+void Api::add_metrics(std::function<void(MetricFamilies&)> source) {
+    metrics_.add_source(std::move(source));
+}
+
 HttpReply Api::metrics() const {
     HttpReply out;
     out.content_type = kMetricsType;
@@ -158,7 +166,7 @@ Api::Json Api::status() const {
     if (summary->policy) {
         policy.update(generation_json(*summary->policy));
     }
-    return {
+    Json out = {
         {"version", PORTCULLIS_VERSION},
         {"uptime_seconds", std::chrono::duration<double>(uptime).count()},
         {"ready", problems.empty()},
@@ -168,6 +176,10 @@ Api::Json Api::status() const {
         {"subscribers_with_drops", summary->subscribers_with_drops},
         {"look_seconds", summary->look_seconds},
         {"save_failures", summary->save_failures}};
+    for (const auto& [name, source] : status_sources_) {
+        out[name] = source();
+    }
+    return out;
 }
 
 Api::Json Api::counters() const {

@@ -13,6 +13,10 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace portcullis {
 
@@ -27,6 +31,11 @@ public:
         const Bookkeeper& books,
         const Publisher& publisher,
         const PolicySource& source);
+
+    // A member `name` of /api/v1/status, and families of /metrics, of another part of control. Before the first
+    // request; any thread calls them.
+    void add_status(std::string name, std::function<nlohmann::ordered_json()> source);
+    void add_metrics(std::function<void(MetricFamilies&)> source);
 
     // What only reads. The API must live as long as the router is asked.
     void add_routes(HttpRouter& router);
@@ -50,6 +59,7 @@ private:
     const std::chrono::steady_clock::time_point start_;
     std::atomic<std::uint64_t> series_left_out_{0};
     Metrics metrics_;
+    std::vector<std::pair<std::string, std::function<Json()>>> status_sources_;
 };
 
 }  // namespace portcullis

@@ -75,6 +75,7 @@ void Bookkeeper::dataplane_found(
             rules_known_ = layout_known;
             first_policy_due_ = true;
             ++draft_.dataplanes_seen;
+            save_soon();  // a restart of ours shall know whose slots and rules these are
         } else if (draft_.counters == nullptr) {
             slots_known_ |= layout_known;  // our totals were saved while this one ran
             ++draft_.dataplanes_seen;
@@ -87,7 +88,10 @@ void Bookkeeper::dataplane_found(
 
 void Bookkeeper::dataplane_lost() {
     const std::lock_guard lock(mutex_);
-    events_.emplace_back([this] { draft_.dataplane_up = false; });
+    events_.emplace_back([this] {
+        draft_.dataplane_up = false;
+        save_soon();  // its last values are with us alone now
+    });
     wake_.notify_one();
 }
 
@@ -313,6 +317,12 @@ void Bookkeeper::leave_summary() {
     auto summary = std::make_shared<const Summary>(draft_);
     const std::lock_guard lock(mutex_);
     summary_ = std::move(summary);
+}
+
+// After the next look, not when it is time again.
+void Bookkeeper::save_soon() {
+    saved_ = Clock::now() - options_.save_period;
+    unsaved_ = true;
 }
 
 void Bookkeeper::save_if_due(bool now) {

@@ -101,6 +101,7 @@ private:
     void set_policy(std::shared_ptr<const RunningPolicy> policy);
     void rank_top();
     void leave_summary();
+    void save_soon();
     void save_if_due(bool now);
     [[nodiscard]] Result<std::monostate> save() const;
     [[nodiscard]] Result<std::monostate> load();

@@ -62,6 +62,7 @@ struct HttpReply {
     std::string body;
     std::unique_ptr<HttpStream> stream;  // instead of `body`
     std::string allow;                   // the header Allow, with status 405
+    std::string authenticate;            // the header WWW-Authenticate, with status 401
 };
 
 [[nodiscard]] HttpReply http_json(const nlohmann::ordered_json& body, unsigned status = 200);

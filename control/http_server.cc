@@ -90,6 +90,11 @@ Response response_of(HttpReply reply) {
         if (!reply.allow.empty()) {
             MHD_add_response_header(out.get(), MHD_HTTP_HEADER_ALLOW, reply.allow.c_str());
         }
+        if (!reply.authenticate.empty()) {
+            MHD_add_response_header(
+                out.get(), MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply.authenticate.c_str()
+            );
+        }
     }
     return out;
 }
@@ -172,9 +177,10 @@ log_line(void*, const char* format, std::va_list arguments) noexcept {
 
 class HttpServer::Impl {
 public:
-    Impl(const HttpRouter& router, const HttpLimits& limits)
+    Impl(const HttpRouter& router, const HttpLimits& limits, HttpGuard guard)
         : router_(router)
         , limits_(limits)
+        , guard_(std::move(guard))
         , budget_(limits.body_bytes) {}
 
     Impl(const Impl&) = delete;
@@ -189,8 +195,16 @@ public:
     }
 
     [[nodiscard]] bool start(FileDescriptor listener) {
+        // libmicrohttpd copies what the key and the certificate hold.
+        const std::array<MHD_OptionItem, 3> tls = {
+            {{MHD_OPTION_HTTPS_MEM_CERT, 0, guard_.certificate.data()},
+             {MHD_OPTION_HTTPS_MEM_KEY, 0, guard_.key.data()},
+             {MHD_OPTION_END, 0, nullptr}}};
+        const std::array<MHD_OptionItem, 1> plain = {{{MHD_OPTION_END, 0, nullptr}}};
+        const bool encrypted = !guard_.certificate.empty();
         daemon_ = MHD_start_daemon(
-            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG,
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG
+                | (encrypted ? static_cast<unsigned>(MHD_USE_TLS) : 0U),
             0,
             nullptr,
             nullptr,
@@ -217,6 +231,8 @@ public:
             MHD_OPTION_NOTIFY_COMPLETED,
             &Impl::on_completed,
             this,
+            MHD_OPTION_ARRAY,
+            encrypted ? tls.data() : plain.data(),
             MHD_OPTION_END
         );
         if (daemon_ != nullptr) {
@@ -319,6 +335,17 @@ private:
         if (request.method != HttpMethod::get) {
             request.peer = peer_of(descriptor_of(connection));
         }
+        if (guard_.login
+            && !guard_.login->admits(header(connection, MHD_HTTP_HEADER_AUTHORIZATION).value_or("")
+            )) {
+            HttpReply refusal = http_error(
+                MHD_HTTP_UNAUTHORIZED,
+                "a login is needed here",
+                "send a user and password, or a token; the Unix socket needs none"
+            );
+            refusal.authenticate = guard_.login->challenge();
+            return refusal;
+        }
         HttpAdmission admission = router_.admit(request);
         if (admission.refusal) {
             return std::move(admission.refusal);
@@ -388,6 +415,7 @@ private:
 
     const HttpRouter& router_;
     HttpLimits limits_;
+    HttpGuard guard_;
     BodyBudget budget_;
     MHD_Daemon* daemon_ = nullptr;
     std::mutex mutex_;
@@ -395,12 +423,20 @@ private:
     std::unordered_map<MHD_Connection*, Clock::time_point> since_;
 };
 
-Result<std::unique_ptr<HttpServer>>
-HttpServer::serve(FileDescriptor listener, const HttpRouter& router, const HttpLimits& limits) {
-    auto impl = std::make_unique<Impl>(router, limits);
+Result<std::unique_ptr<HttpServer>> HttpServer::serve(
+    FileDescriptor listener,
+    const HttpRouter& router,
+    const HttpLimits& limits,
+    HttpGuard guard
+) {
+    const bool encrypted = !guard.certificate.empty();
+    auto impl = std::make_unique<Impl>(router, limits, std::move(guard));
     if (!impl->start(std::move(listener))) {
         return Error{
-            {}, "cannot start the HTTP server", "raise the limits of threads and open files"};
+            {},
+            "cannot start the HTTP server",
+            encrypted ? "see that the certificate and the key are PEM and belong together"
+                      : "raise the limits of threads and open files"};
     }
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

@@ -4,12 +4,14 @@
 #pragma once
 
 #include "control/file_descriptor.h"
+#include "control/http_login.h"
 #include "control/http_router.h"
 #include "rules/result.h"
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <string>
 
 namespace portcullis {
 
@@ -21,11 +23,22 @@ struct HttpLimits {
     std::size_t body_bytes = std::size_t{512} << 20U;    // of all bodies that are in memory at once
 };
 
+// What TCP may ask for besides. Nothing of it: unencrypted, for everybody who can connect.
+struct HttpGuard {
+    std::string certificate;  // PEM, with key: TLS
+    std::string key;
+    std::shared_ptr<const HttpLogin> login;
+};
+
 class HttpServer {
 public:
     // Serves on a listening socket, TCP or Unix. `router` must live longer.
-    [[nodiscard]] static Result<std::unique_ptr<HttpServer>>
-    serve(FileDescriptor listener, const HttpRouter& router, const HttpLimits& limits);
+    [[nodiscard]] static Result<std::unique_ptr<HttpServer>> serve(
+        FileDescriptor listener,
+        const HttpRouter& router,
+        const HttpLimits& limits,
+        HttpGuard guard = {}
+    );
 
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;

@@ -1,6 +1,9 @@
 // portcullis-control: puts the parts together and waits for signals.
 #include "control/api.h"
+#include "control/api_description.h"
 #include "control/bookkeeper.h"
+#include "control/change_api.h"
+#include "control/change_desk.h"
 #include "control/exit_status.h"
 #include "control/http_server.h"
 #include "control/layout_store.h"
@@ -9,17 +12,21 @@
 #include "control/policy_source.h"
 #include "control/publisher.h"
 #include "control/state_folder.h"
+#include "rules/list_file.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include <csignal>
 #include <ctime>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -44,6 +51,7 @@ sigset_t block_signals() {
     }
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     (void)std::signal(SIGPIPE, SIG_IGN);
+    (void)std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is a full disk
     return set;
 }
 
@@ -77,12 +85,26 @@ void log_outcome(const Result<ApplyOutcome>& outcome) {
     }
 }
 
-void reload(PolicySource& source, Publisher& publisher) {
+void log_answer(const ChangeAnswer& answer) {
+    if (const auto* const refused = std::get_if<ChangeRefusal>(&answer)) {
+        log_outcome(refused->errors);
+        return;
+    }
+    const auto& outcome = std::get<ChangeOutcome>(answer);
+    log_outcome(ApplyOutcome{outcome.state, outcome.change.generation});
+}
+
+void reload(PolicySource& source, Publisher& publisher, ChangeDesk& desk) {
     ::sd_notify(0, "RELOADING=1");
     spdlog::info("reading {} again", source.file().string());
     auto policy = source.read();
     if (policy) {
-        log_outcome(publisher.apply(std::move(policy).value()));
+        ChangeRequest request;
+        request.kind = ChangeKind::reload;
+        request.bundle = std::move(policy.value().bundle);
+        request.policy = std::move(policy.value().policy);
+        request.who = {"reload", 0};
+        log_answer(desk.apply(std::move(request)));
     } else {
         for (const Error& error : policy.errors()) {
             spdlog::error("{}", to_string(error));
@@ -113,9 +135,54 @@ Result<ChangeRights> rights_of(const Options& options) {
                                        : Result<ChangeRights>(group.errors());
 }
 
+// A file with a secret, or one that belongs to it.
+Result<std::string> read_pem(const std::filesystem::path& path, bool secret) {
+    struct stat status {};
+
+    if (secret && ::stat(path.c_str(), &status) == 0
+        && (status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+        return Error{
+            {path.string(), 0, 0}, "others could read it, or the group write it", "chmod 640 it"};
+    }
+    return read_text_file(path);
+}
+
+Result<HttpGuard> guard_of(const Options& options) {
+    HttpGuard out;
+    if (!options.tls_certificate.empty()) {
+        auto certificate = read_pem(options.tls_certificate, false);
+        if (!certificate) {
+            return certificate.errors();
+        }
+        if (options.tls_key.empty()) {
+            return Error{{}, "the certificate has no key", "name it with --tls-key"};
+        }
+        auto key = read_pem(options.tls_key, true);
+        if (!key) {
+            return key.errors();
+        }
+        out.certificate = std::move(certificate).value();
+        out.key = std::move(key).value();
+    }
+    if (!options.password_file.empty() || !options.token_file.empty()) {
+        auto login = HttpLogin::read(options.password_file, options.token_file);
+        if (!login) {
+            return login.errors();
+        }
+        out.login = std::move(login).value();
+    }
+    return out;
+}
+
 Result<Servers>
 serve(const Options& options, const HttpRouter& router, const std::optional<gid_t>& socket_group) {
     Servers out;
+    auto guard = guard_of(options);
+    if (!guard) {
+        return guard.errors();
+    }
+    const bool encrypted = !guard.value().certificate.empty();
+    const bool login = guard.value().login != nullptr;
     auto local = listen_unix(options.api_socket, socket_group);
     if (!local) {
         return local.errors();
@@ -126,15 +193,20 @@ serve(const Options& options, const HttpRouter& router, const std::optional<gid_
     }
     const std::uint16_t port = port_of(tcp.value());
     auto local_server = HttpServer::serve(std::move(local).value(), router, {});
-    auto tcp_server = HttpServer::serve(std::move(tcp).value(), router, {});
+    auto tcp_server =
+        HttpServer::serve(std::move(tcp).value(), router, {}, std::move(guard).value());
     if (!local_server || !tcp_server) {
         return local_server ? tcp_server.errors() : local_server.errors();
     }
-    spdlog::info("serving http://{}:{}/metrics", options.listen.host, port);
-    if (!options.listen.is_loopback()) {
+    const char* const scheme = encrypted ? "https" : "http";
+    spdlog::info("serving {}://{}:{}/metrics", scheme, options.listen.host, port);
+    if (!options.listen.is_loopback() && !(encrypted && login)) {
         spdlog::warn(
-            "{} can be reached from other machines, without encryption or login: guard it",
-            options.listen.host
+            "{} can be reached from other machines, without {}: guard it",
+            options.listen.host,
+            encrypted ? "login"
+            : login   ? "encryption"
+                      : "encryption or login"
         );
     }
     out.local = std::move(local_server).value();
@@ -146,7 +218,8 @@ void wait_for_end(
     const sigset_t& signals,
     Servers& servers,
     PolicySource& source,
-    Publisher& publisher
+    Publisher& publisher,
+    ChangeDesk& desk
 ) {
     for (;;) {
         const int number = next_signal(signals);
@@ -156,7 +229,7 @@ void wait_for_end(
             return;
         }
         if (number == SIGHUP) {
-            reload(source, publisher);
+            reload(source, publisher, desk);
         }
         servers.tcp->end_overdue();
         servers.local->end_overdue();
@@ -168,11 +241,6 @@ int run(const Options& options) {
     const sigset_t signals = block_signals();
     start_log(options.log_level);
     PolicySource source(options.policy);
-    auto policy = source.read();
-    if (!policy) {
-        std::cerr << to_string(policy.errors());
-        return kExitPolicyInvalid;
-    }
     const auto rights = rights_of(options);
     if (!rights) {
         return could_not_run(rights.errors());
@@ -194,22 +262,37 @@ int run(const Options& options) {
     book_options.top = options.top;
     Bookkeeper books(book_options, more);
     problems.insert(problems.end(), more.begin(), more.end());
-    for (const Error& problem : problems) {
-        spdlog::warn("{}", to_string(problem));
-    }
     PublisherOptions publisher_options;
     publisher_options.socket = options.dataplane_socket;
     Publisher publisher(publisher_options, std::move(layout), books);
     Api api({options.dataplane_socket, options.series_max}, books, publisher, source);
+    ChangeDeskOptions desk_options;
+    desk_options.state_folder = options.state;
+    ChangeDesk desk(desk_options, publisher, problems);
+    const auto loaded = desk.load([&source] { return source.read(); });
+    for (const Error& problem : problems) {
+        spdlog::warn("{}", to_string(problem));
+    }
+    if (!loaded) {
+        std::cerr << to_string(loaded.errors());
+        return std::filesystem::exists(options.policy) ? kExitPolicyInvalid : kExitCouldNotRun;
+    }
     HttpRouter router(rights.value());
     api.add_routes(router);
+    add_change_routes(router, desk);
+    add_description_route(router);
+    for (const std::string& gap : description_gaps(router)) {
+        spdlog::error("the API and its description differ in {}", gap);
+    }
+    api.add_status("changes", [&desk] { return change_status_json(*desk.view()); });
+    api.add_metrics([&desk](MetricFamilies& out) { add_change_metrics(out, *desk.view()); });
     auto servers = serve(options, router, rights.value().admin_group());
     if (!servers) {
         return could_not_run(servers.errors());
     }
-    log_outcome(publisher.apply(std::move(policy).value()));
+    log_outcome(desk.begin());
     ::sd_notify(0, "READY=1");
-    wait_for_end(signals, servers.value(), source, publisher);
+    wait_for_end(signals, servers.value(), source, publisher, desk);
     servers.value() = {};
     std::error_code ignored;
     std::filesystem::remove(options.api_socket, ignored);

@@ -348,6 +348,9 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     out.add({}, summary->save_failures);
     out.gauge("build_info", "1; the version stands in the label.");
     out.add({{"version", PORTCULLIS_VERSION}}, 1);
+    for (const auto& source : sources_) {
+        source(out);
+    }
     return out.take();
 }
 

@@ -3,13 +3,16 @@
 #pragma once
 
 #include "control/bookkeeper.h"
+#include "control/metric_families.h"
 #include "control/publisher.h"
 
 #include <prometheus/collectable.h>
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace portcullis {
@@ -25,6 +28,11 @@ public:
         , publisher_(publisher)
         , series_left_out_(series_left_out) {}
 
+    // Families of another part of control, after these. Before the first scrape; any thread calls it.
+    void add_source(std::function<void(MetricFamilies&)> source) {
+        sources_.push_back(std::move(source));
+    }
+
     [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
     // The same in the text format of Prometheus, version 0.0.4.
@@ -34,6 +42,7 @@ private:
     const Bookkeeper& books_;
     const Publisher& publisher_;
     const std::atomic<std::uint64_t>& series_left_out_;
+    std::vector<std::function<void(MetricFamilies&)>> sources_;
 };
 
 }  // namespace portcullis

@@ -22,20 +22,20 @@ constexpr const char* kExamples =
     "Exit status: 0 ended by a signal, 1 the policy is invalid, 2 could not run.\n";
 
 void describe(CLI::App& app, Options& options, std::string& listen) {
-    app.add_option("--policy", options.policy, "The policy file (TOML)")
+    app.add_option(
+           "--policy",
+           options.policy,
+           "The policy file (TOML), to begin with and at SIGHUP; with --state the last confirmed "
+           "policy goes on"
+    )
         ->required()
-        ->check(CLI::ExistingFile)
         ->type_name("FILE");
     app.add_option(
            "--dataplane-socket", options.dataplane_socket, "Where portcullis-dataplane listens"
     )
         ->type_name("PATH")
         ->capture_default_str();
-    app.add_option(
-           "--listen",
-           listen,
-           "Where metrics and the read-only API are served over TCP, without encryption"
-    )
+    app.add_option("--listen", listen, "Where metrics and the read-only API are served over TCP")
         ->type_name("ADDRESS:PORT")
         ->capture_default_str();
     app.add_option(
@@ -43,6 +43,23 @@ void describe(CLI::App& app, Options& options, std::string& listen) {
     )
         ->type_name("PATH")
         ->capture_default_str();
+    CLI::Option* const certificate = app.add_option(
+                                            "--tls-certificate",
+                                            options.tls_certificate,
+                                            "Encrypt TCP with this certificate (PEM)"
+    )
+                                         ->type_name("FILE");
+    app.add_option("--tls-key", options.tls_key, "The certificate's key (PEM)")
+        ->type_name("FILE")
+        ->needs(certificate);
+    app.add_option(
+           "--password-file",
+           options.password_file,
+           "Who may read over TCP: lines user:hash, the hash as openssl passwd -6 makes it"
+    )
+        ->type_name("FILE");
+    app.add_option("--token-file", options.token_file, "The same with bearer tokens, one a line")
+        ->type_name("FILE");
     app.add_option(
            "--admin-group",
            options.admin_group,

@@ -17,6 +17,10 @@ struct Options {
     ListenAddress listen{"127.0.0.1", 9925, false};
     // Members may change things through the API socket, beside root and our user. Empty: "portcullis", if it exists.
     std::string admin_group;
+    std::filesystem::path tls_certificate;  // of the TCP side; empty: unencrypted
+    std::filesystem::path tls_key;
+    std::filesystem::path password_file;  // who may read over TCP; both empty: everybody
+    std::filesystem::path token_file;
     std::filesystem::path state;  // empty: nothing survives a restart
     unsigned top = 20;
     std::uint64_t series_max = 1'000'000;

@@ -314,6 +314,7 @@ void Publisher::take_effect(CompiledPolicy policy, Generation generation) {
     books_.policy_effective(std::make_shared<const RunningPolicy>(desired_->policy));
     const std::lock_guard lock(mutex_);
     status_.waiting = false;
+    status_.generation = generation;
     status_.problem.clear();
 }
 

@@ -51,6 +51,7 @@ struct PublisherStatus {
     std::string problem;              // why the last thing failed; empty when all is well
     std::vector<std::string> errors;  // of the policy that was refused last, empty when taken since
     bool waiting = false;             // a policy waits for a dataplane
+    Generation generation;            // in force, or last in force
     std::map<std::string, std::uint64_t> failures;  // by reason
 };
 

@@ -89,7 +89,7 @@ struct Stage {
         server_local = std::move(local_server).value();
         const auto policy = source.read();
         REQUIRE(policy);
-        REQUIRE(publisher->apply(policy.value()));
+        REQUIRE(publisher->apply(std::make_shared<const Policy>(policy.value().policy)));
         books->look_now();
     }
 

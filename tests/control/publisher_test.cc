@@ -314,7 +314,7 @@ TEST_CASE("a policy file is read when asked for, and a broken one is refused who
     CHECK(source.changed_since_read());  // it was never read
     const auto good = source.read();
     REQUIRE(good);
-    CHECK(good.value()->pools.size() == 1);
+    CHECK(good.value().policy.pools.size() == 1);
     CHECK_FALSE(source.changed_since_read());
 
     std::ofstream(path) << policy_text(pool_text("100.64.0.0/24") + "nonsense = 1\n");

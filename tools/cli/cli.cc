@@ -2,6 +2,7 @@
 
 #include "rules/quoted_text.h"
 #include "tools/cli/check.h"
+#include "tools/cli/cli_changes.h"
 #include "tools/cli/diff.h"
 #include "tools/cli/explain.h"
 #include "tools/cli/reasons.h"
@@ -322,6 +323,7 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_explain(app, action);
     add_replay(app, action);
     add_show(app, action);
+    add_change_commands(app, action);
     add_reasons(app, action);
     try {
         app.parse(argc, argv);
