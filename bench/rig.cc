@@ -128,8 +128,10 @@ Errors Rig::publish(const ImageBytes& image) {
     if (!file) {
         return file.errors();
     }
-    const auto refusal =
-        publisher_->begin(Generation{++generation_}, file.value().get(), image.bytes().size());
+    Publish message;
+    message.generation = ++generation_;
+    message.image_bytes = image.bytes().size();
+    const auto refusal = publisher_->begin(message, file.value().get());
     if (refusal.has_value()) {
         return {Error{{}, refusal->message, {}}};
     }

@@ -1,5 +1,7 @@
 #include "control/counter_mapping.h"
 
+#include "rules/overlay.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -58,6 +60,9 @@ CounterMapping::map(const FileDescriptor& counters, std::size_t bytes) {
     out->active_places_ = header.active_places;
     out->active_offset_ = header.active_offset;
     out->active_stride_ = header.active_stride;
+    out->exemptions_offset_ = header.exemptions_offset;
+    out->exemptions_stride_ = header.exemptions_stride;
+    out->shadow_offset_ = header.shadow_offset;
     return std::shared_ptr<const CounterMapping>(out);
 }
 
@@ -87,6 +92,17 @@ const char* CounterMapping::fault_of_header() const noexcept {
         || head.active_stride % alignof(ActiveEntry) != 0
         || head.slots_stride < slots * sizeof(SlotCounters)
         || head.active_stride < head.active_places * sizeof(ActiveEntry)
+        || head.exemptions_offset % alignof(ExemptionCounters) != 0
+        || head.exemptions_stride % alignof(ExemptionCounters) != 0
+        || head.exemptions_stride < kOverlayPlaces * sizeof(ExemptionCounters)
+        || head.shadow_offset % alignof(ShadowCounters) != 0
+        || !fits(bytes_, head.exemptions_offset, head.worker_count, head.exemptions_stride)
+        || !fits(
+            bytes_,
+            head.shadow_offset,
+            std::uint64_t{head.worker_count} * kShadowBlocks,
+            sizeof(ShadowCounters)
+        )
         || !fits(bytes_, head.workers_offset, head.worker_count, sizeof(WorkerCounters))
         || !fits(bytes_, head.slots_offset, head.worker_count, head.slots_stride)
         || !fits(bytes_, head.active_offset, head.worker_count, head.active_stride)) {
@@ -111,6 +127,17 @@ std::span<const ActiveEntry> CounterMapping::active_entries(unsigned worker) con
 std::span<const SlotCounters> CounterMapping::active_slots(unsigned worker) const noexcept {
     const std::byte* const first = base_ + slots_offset_ + worker * slots_stride_;
     return {reinterpret_cast<const SlotCounters*>(first) + slot_capacity_, active_places_};
+}
+
+std::span<const ExemptionCounters> CounterMapping::exemptions(unsigned worker) const noexcept {
+    const std::byte* const first = base_ + exemptions_offset_ + worker * exemptions_stride_;
+    return {reinterpret_cast<const ExemptionCounters*>(first), kOverlayPlaces};
+}
+
+const ShadowCounters& CounterMapping::shadow(unsigned worker, std::uint64_t number) const noexcept {
+    const std::byte* const first = base_ + shadow_offset_;
+    return reinterpret_cast<const ShadowCounters*>(first
+    )[std::size_t{worker} * kShadowBlocks + number % kShadowBlocks];
 }
 
 }  // namespace portcullis

@@ -4,10 +4,12 @@
 
 #include "control/file_descriptor.h"
 #include "rules/active_table.h"
+#include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -47,6 +49,13 @@ public:
     [[nodiscard]] std::span<const ActiveEntry> active_entries(unsigned worker) const noexcept;
     [[nodiscard]] std::span<const SlotCounters> active_slots(unsigned worker) const noexcept;
 
+    // What one worker counted of the exemptions of overlays, by place.
+    [[nodiscard]] std::span<const ExemptionCounters> exemptions(unsigned worker) const noexcept;
+
+    // What one worker counted for shadow policy `number`; of an older one until two more have begun.
+    [[nodiscard]] const ShadowCounters&
+    shadow(unsigned worker, std::uint64_t number) const noexcept;
+
 private:
     CounterMapping(const std::byte* base, std::size_t bytes) noexcept
         : base_(base)
@@ -65,6 +74,9 @@ private:
     std::size_t active_places_ = 0;
     std::size_t active_offset_ = 0;
     std::size_t active_stride_ = 0;
+    std::size_t exemptions_offset_ = 0;
+    std::size_t exemptions_stride_ = 0;
+    std::size_t shadow_offset_ = 0;
 };
 
 }  // namespace portcullis

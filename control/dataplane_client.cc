@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -215,15 +216,20 @@ bool write_whole(int file, std::span<const std::byte> bytes) {
     return true;
 }
 
-// `image` in a file that nobody can change any more.
-Result<FileDescriptor> sealed_memfd(std::span<const std::byte> image) {
+// `parts`, one behind the other, in a file that nobody can change any more.
+Result<FileDescriptor> sealed_memfd(std::initializer_list<std::span<const std::byte>> parts) {
     FileDescriptor file(::memfd_create("portcullis-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     constexpr int kAllSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
-    if (!file || !write_whole(file.get(), image)
-        || ::fcntl(file.get(), F_ADD_SEALS, kAllSeals) != 0) {
+    bool written = static_cast<bool>(file);
+    std::size_t bytes = 0;
+    for (const std::span<const std::byte> part : parts) {
+        written = written && write_whole(file.get(), part);
+        bytes += part.size();
+    }
+    if (!written || ::fcntl(file.get(), F_ADD_SEALS, kAllSeals) != 0) {
         return Error{
             {},
-            "cannot hold the image of " + std::to_string(image.size())
+            "cannot hold the image of " + std::to_string(bytes)
                 + " bytes in memory: " + why_errno(errno),
             "give the process more memory"};
     }
@@ -281,20 +287,46 @@ DataplaneClient::connect(const std::filesystem::path& path, milliseconds timeout
 Result<PublishAnswer> DataplaneClient::publish(
     Generation generation,
     std::span<const std::byte> image,
-    milliseconds timeout
+    milliseconds timeout,
+    std::span<const std::byte> overlay,
+    bool keep_shadow
 ) {
-    if (!socket_) {
-        return has_gone(path_);
-    }
-    auto file = sealed_memfd(image);
+    auto file = sealed_memfd({image, overlay});
     if (!file) {
         return file.errors();
     }
-    const Deadline deadline(timeout);
     Publish message;
     message.generation = generation.value;
     message.image_bytes = image.size();
-    if (auto error = send_by(socket_.get(), message, file.value().get(), path_, deadline)) {
+    message.overlay_bytes = overlay.size();
+    message.keep_shadow = keep_shadow ? 1 : 0;
+    return ask(message, file.value().get(), timeout);
+}
+
+Result<PublishAnswer>
+DataplaneClient::amend(Generation generation, const Amendment& amendment, milliseconds timeout) {
+    auto file = sealed_memfd({amendment.overlay, amendment.shadow_image, amendment.shadow_overlay});
+    if (!file) {
+        return file.errors();
+    }
+    Amend message;
+    message.generation = generation.value;
+    message.overlay_bytes = amendment.overlay.size();
+    message.shadow_image_bytes = amendment.shadow_image.size();
+    message.shadow_overlay_bytes = amendment.shadow_overlay.size();
+    message.shadow = amendment.shadow;
+    return ask(message, file.value().get(), timeout);
+}
+
+// Sends `message` and waits for its answer.
+template <typename Message>
+Result<PublishAnswer>
+DataplaneClient::ask(const Message& message, int descriptor, milliseconds timeout) {
+    if (!socket_) {
+        return has_gone(path_);
+    }
+    const Deadline deadline(timeout);
+    if (auto error = send_by(socket_.get(), message, descriptor, path_, deadline)) {
         socket_ = FileDescriptor();
         return *std::move(error);
     }

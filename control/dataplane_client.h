@@ -26,6 +26,14 @@ struct PublishAnswer {
     [[nodiscard]] bool effective() const noexcept { return status == PublishStatus::effective; }
 };
 
+// What shall stand beside the running image.
+struct Amendment {
+    std::span<const std::byte> overlay;  // empty: none
+    ShadowChange shadow = ShadowChange::keep;
+    std::span<const std::byte> shadow_image;    // to begin one
+    std::span<const std::byte> shadow_overlay;  // empty: none
+};
+
 class DataplaneClient {
 public:
     // Connects to the intake socket `path`, says Hello and maps the counters.
@@ -39,13 +47,19 @@ public:
         return counters_;
     }
 
-    // Hands over an image as a sealed memfd and waits until it is effective on every worker, or refused.
+    // Hands over an image with its overlay as a sealed memfd and waits until it is effective on every worker, or refused.
     // An error means that nobody knows: the connection is closed, and another one tells.
     [[nodiscard]] Result<PublishAnswer> publish(
         Generation generation,
         std::span<const std::byte> image,
-        std::chrono::milliseconds timeout
+        std::chrono::milliseconds timeout,
+        std::span<const std::byte> overlay = {},
+        bool keep_shadow = false
     );
+
+    // The same for what stands beside the image of `generation`, which must be the running one.
+    [[nodiscard]] Result<PublishAnswer>
+    amend(Generation generation, const Amendment& amendment, std::chrono::milliseconds timeout);
 
     // False once the dataplane has closed the connection, ended or died, or a call has failed. Never waits.
     [[nodiscard]] bool is_connected();
@@ -58,6 +72,10 @@ private:
     DataplaneClient(std::filesystem::path path, FileDescriptor socket)
         : path_(std::move(path))
         , socket_(std::move(socket)) {}
+
+    template <typename Message>
+    [[nodiscard]] Result<PublishAnswer>
+    ask(const Message& message, int descriptor, std::chrono::milliseconds timeout);
 
     std::filesystem::path path_;
     FileDescriptor socket_;

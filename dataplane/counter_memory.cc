@@ -1,5 +1,7 @@
 #include "dataplane/counter_memory.h"
 
+#include "rules/overlay.h"
+
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
@@ -26,14 +28,17 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
     return (value + unit - 1) / unit * unit;
 }
 
-// Where everything lies: the header, the workers' counters, then each worker's slots and each one's table
-// of active subscribers. These begin at huge page boundaries: no two workers share a page of them.
+// Where everything lies: the header, the workers' counters, then each worker's slots, each one's table of active
+// subscribers, and what each counts beside. Slots and tables begin at huge page boundaries: no two workers share a page of them.
 struct Offsets {
     std::uint64_t workers = 0;
     std::uint64_t slots = 0;
     std::uint64_t slots_stride = 0;
     std::uint64_t active = 0;
     std::uint64_t active_stride = 0;
+    std::uint64_t exemptions = 0;
+    std::uint64_t exemptions_stride = 0;
+    std::uint64_t shadow = 0;
     std::uint64_t bytes = 0;
 };
 
@@ -45,7 +50,14 @@ Offsets offsets_of(const CounterShape& shape) {
     out.slots_stride = round_up(slot_count * sizeof(SlotCounters), kHugePageBytes);
     out.active = out.slots + shape.workers * out.slots_stride;
     out.active_stride = round_up(shape.active_places * sizeof(ActiveEntry), kHugePageBytes);
-    out.bytes = out.active + shape.workers * out.active_stride;
+    out.exemptions = out.active + shape.workers * out.active_stride;
+    out.exemptions_stride =
+        round_up(std::uint64_t{kOverlayPlaces} * sizeof(ExemptionCounters), kPageBytes);
+    out.shadow = out.exemptions + shape.workers * out.exemptions_stride;
+    out.bytes = round_up(
+        out.shadow + std::uint64_t{shape.workers} * kShadowBlocks * sizeof(ShadowCounters),
+        kHugePageBytes
+    );
     return out;
 }
 
@@ -91,6 +103,9 @@ void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets
     header.active_offset = offsets.active;
     header.active_stride = offsets.active_stride;
     header.active_places = shape.active_places;
+    header.exemptions_offset = offsets.exemptions;
+    header.exemptions_stride = offsets.exemptions_stride;
+    header.shadow_offset = offsets.shadow;
     header.port_count =
         static_cast<std::uint32_t>(std::min<std::size_t>(shape.ports.size(), header.ports.size()));
     for (std::uint32_t i = 0; i < header.port_count; ++i) {
@@ -179,6 +194,18 @@ ActiveTable CounterMemory::active(unsigned worker) noexcept {
         std::span(slots(worker) + layout.slot_capacity, layout.active_places)};
 }
 
+ExemptionCounters* CounterMemory::exemptions(unsigned worker) noexcept {
+    return reinterpret_cast<ExemptionCounters*>(
+        pages_.bytes().data() + exemptions_offset(header(), worker)
+    );
+}
+
+ShadowCounters* CounterMemory::shadow(unsigned worker) noexcept {
+    return reinterpret_cast<ShadowCounters*>(
+        pages_.bytes().data() + shadow_offset(header(), worker, 0)
+    );
+}
+
 void CounterMemory::populate_slots(std::uint32_t count) noexcept {
     if (count <= populated_slots_) {
         return;
@@ -200,6 +227,22 @@ void CounterMemory::populate_active() noexcept {
             pages_.bytes().data() + active_offset(layout, i),
             layout.active_places * sizeof(ActiveEntry)
         );
+    }
+}
+
+void CounterMemory::populate_exemptions() noexcept {
+    if (std::exchange(exemptions_populated_, true)) {
+        return;
+    }
+    for (unsigned i = 0; i < header().worker_count; ++i) {
+        populate(exemptions(i), header().exemptions_stride);
+    }
+}
+
+void CounterMemory::clear_shadow(std::uint64_t number) noexcept {
+    for (unsigned i = 0; i < header().worker_count; ++i) {
+        // This also brings it into memory.
+        std::construct_at(shadow(i) + number % kShadowBlocks);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "dataplane/file_descriptor.h"
 #include "dataplane/running_policy.h"
 #include "rules/active_table.h"
+#include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
 
@@ -33,6 +34,10 @@ public:
     // slot_capacity of them, then one for each place of the table of active subscribers.
     [[nodiscard]] SlotCounters* slots(unsigned worker) noexcept;
     [[nodiscard]] ActiveTable active(unsigned worker) noexcept;
+    // kOverlayPlaces of them.
+    [[nodiscard]] ExemptionCounters* exemptions(unsigned worker) noexcept;
+    // kShadowBlocks of them.
+    [[nodiscard]] ShadowCounters* shadow(unsigned worker) noexcept;
 
     // What clients map. Nobody but this process can map it writable, nor change its size.
     [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
@@ -46,6 +51,12 @@ public:
     // The same for the tables of active subscribers.
     void populate_active() noexcept;
 
+    // The same for the counters of an overlay's exemptions.
+    void populate_exemptions() noexcept;
+
+    // Makes every worker's counters of shadow policy `number` zero. Only while no worker uses them.
+    void clear_shadow(std::uint64_t number) noexcept;
+
 private:
     CounterMemory(FileDescriptor descriptor, Pages pages, bool in_huge_pages) noexcept;
 
@@ -56,6 +67,7 @@ private:
     bool in_huge_pages_ = false;
     std::uint32_t populated_slots_ = 0;
     bool active_populated_ = false;
+    bool exemptions_populated_ = false;
 };
 
 }  // namespace portcullis::dataplane

@@ -125,6 +125,8 @@ Errors Dataplane::start_workers() {
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);
         state->first_active_slot = options_.subscriber_slots;
+        state->exemptions = counters_->exemptions(worker);
+        state->shadow_counters = counters_->shadow(worker);
         states_.push_back(std::move(state));
         bodies.push_back(worker_body(worker));
     }

@@ -1,5 +1,6 @@
 #include "dataplane/intake.h"
 
+#include "rules/amendment.h"
 #include "rules/image.h"
 
 #include <spdlog/spdlog.h>
@@ -108,6 +109,11 @@ void Intake::disconnect(std::size_t index) {
     if (pending_.has_value() && pending_->socket == clients_[index].socket.get()) {
         pending_->socket = -1;  // the publication goes on; nobody is told
     }
+    if (shadow_owner_ == clients_[index].socket.get()) {
+        // Who would read what it counts is gone. It ends when no publication is under way.
+        shadow_owner_ = -1;
+        shadow_orphaned_ = true;
+    }
     clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 
@@ -131,10 +137,14 @@ bool Intake::serve_one(Client& client) {
         client.greeted = head.version == kIntakeVersion && message.size() == sizeof(Hello);
         return welcome(client) && client.greeted;
     }
-    if (!client.greeted || head.version != kIntakeVersion || head.type != IntakeType::publish) {
+    if (!client.greeted || head.version != kIntakeVersion) {
         return false;
     }
-    return take_publication(client, message, received.descriptor.get());
+    switch (head.type) {
+    case IntakeType::publish: return take_publication(client, message, received.descriptor.get());
+    case IntakeType::amend: return take_amendment(client, message, received.descriptor.get());
+    default: return false;
+    }
 }
 
 bool Intake::welcome(const Client& client) {
@@ -143,6 +153,8 @@ bool Intake::welcome(const Client& client) {
     out.instance = header.instance;
     out.generation = publisher_.effective().value;
     out.image_checksum = publisher_.effective_checksum();
+    out.overlay_checksum = publisher_.effective_overlay_checksum();
+    out.shadow_number = publisher_.shadow_number();
     out.counter_bytes = header.memory_bytes;
     out.image_version = kImageVersion;
     out.slot_capacity = header.slot_capacity;
@@ -159,29 +171,60 @@ bool Intake::take_publication(
         return false;
     }
     std::memcpy(&publish, message.data(), sizeof(publish));
-    const auto refusal = publisher_.begin({publish.generation}, descriptor, publish.image_bytes);
-    if (refusal.has_value()) {
-        spdlog::warn(
-            "policy generation {} refused, {}: {}",
-            publish.generation,
-            label(refusal->status),
-            refusal->message
-        );
-        return answer(client.socket.get(), refusal->status, refusal->message);
+    if (const auto refusal = publisher_.begin(publish, descriptor)) {
+        return refuse(client, "policy", *refusal);
     }
-    pending_ = Pending{client.socket.get(), {publish.generation}, Clock::now() + kEffectiveWithin};
-    advance_publication();
+    if (publish.keep_shadow == 0) {
+        shadow_owner_ = -1;
+    }
+    await(client, "policy");
     return true;
+}
+
+bool Intake::take_amendment(
+    const Client& client,
+    std::span<const std::byte> message,
+    int descriptor
+) {
+    const std::optional<Amend> amend = read_amendment(message);
+    if (!amend.has_value()) {
+        return false;
+    }
+    if (const auto refusal = publisher_.amend(*amend, descriptor)) {
+        return refuse(client, "exemptions or shadow", *refusal);
+    }
+    if (amend->shadow != ShadowChange::keep) {
+        const bool begins = amend->shadow == ShadowChange::begin;
+        shadow_owner_ = begins ? client.socket.get() : -1;
+        spdlog::info("a shadow policy {}", begins ? "begins" : "has ended");
+    }
+    await(client, "exemptions or shadow");
+    return true;
+}
+
+bool Intake::refuse(const Client& client, const char* what, const Refusal& refusal) const {
+    spdlog::warn("{} refused, {}: {}", what, label(refusal.status), refusal.message);
+    return answer(client.socket.get(), refusal.status, refusal.message);
+}
+
+void Intake::await(const Client& client, const char* what) {
+    pending_ = Pending{client.socket.get(), what, Clock::now() + kEffectiveWithin};
+    advance_publication();
 }
 
 void Intake::advance_publication() {
     const bool under_way = publisher_.under_way();
+    if (!under_way && std::exchange(shadow_orphaned_, false) && publisher_.shadow_number() != 0
+        && shadow_owner_ < 0) {
+        publisher_.end_shadow();
+        spdlog::info("a shadow policy has ended with the connection that began it");
+    }
     if (!pending_.has_value() || (under_way && Clock::now() < pending_->deadline)) {
         return;
     }
     const Pending done = *std::exchange(pending_, std::nullopt);
-    if (publisher_.effective() == done.generation) {
-        spdlog::info("policy generation {} is effective", done.generation.value);
+    if (!under_way) {
+        spdlog::info("{} effective, generation {}", done.what, publisher_.effective().value);
         // A client that does not read its answer finds out from the counters, or when it asks again.
         (void)answer(done.socket, PublishStatus::effective, {});
         return;
@@ -190,7 +233,7 @@ void Intake::advance_publication() {
                                 + " has not taken the policy within "
                                 + std::to_string(kEffectiveWithin.count())
                                 + " s; it takes effect when the worker goes on";
-    spdlog::error("policy generation {}: {}", done.generation.value, message);
+    spdlog::error("{}: {}", done.what, message);
     (void)answer(done.socket, PublishStatus::busy, message);
 }
 

@@ -1,6 +1,6 @@
 // The socket that clients publish policies through and fetch the counters from
 // (rules/intake_protocol.h). One cold thread serves all of them and waits for none: a client that sends
-// rubbish, or does not read its answers, loses its connection and nothing else.
+// rubbish, or does not read its answers, loses its connection and nothing else but its shadow policy.
 #pragma once
 
 #include "dataplane/publisher.h"
@@ -38,7 +38,7 @@ private:
     // The client whose publication is under way; its descriptor may have been closed since.
     struct Pending {
         int socket = -1;
-        Generation generation;
+        const char* what = nullptr;
         std::chrono::steady_clock::time_point deadline;
     };
 
@@ -48,6 +48,10 @@ private:
     [[nodiscard]] bool welcome(const Client& client);
     [[nodiscard]] bool
     take_publication(const Client& client, std::span<const std::byte> message, int descriptor);
+    [[nodiscard]] bool
+    take_amendment(const Client& client, std::span<const std::byte> message, int descriptor);
+    [[nodiscard]] bool refuse(const Client& client, const char* what, const Refusal& refusal) const;
+    void await(const Client& client, const char* what);
     void advance_publication();
     [[nodiscard]] bool answer(int socket, PublishStatus status, const std::string& message) const;
     void disconnect(std::size_t index);
@@ -57,6 +61,8 @@ private:
     CounterMemory& counters_;
     std::vector<Client> clients_;
     std::optional<Pending> pending_;
+    int shadow_owner_ = -1;  // the client whose shadow policy is on, -1: none
+    bool shadow_orphaned_ = false;
 };
 
 }  // namespace portcullis::dataplane

@@ -1,7 +1,8 @@
 // From a descriptor that a client sent to a policy that every worker uses. Cold thread.
 //
-// A publication begins with begin(), which refuses or lets workers see the new policy at once; it is
-// effective when under_way() has become false. Nothing here waits for a worker.
+// A publication begins with begin(), or with amend() for what stands beside the running image; either refuses or
+// lets workers see the whole at once, which is effective when under_way() has become false. Nothing here waits for
+// a worker.
 #pragma once
 
 #include "dataplane/counter_memory.h"
@@ -9,6 +10,7 @@
 #include "rules/intake_protocol.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -33,9 +35,17 @@ public:
         , counters_(counters)
         , slot_memory_(slot_memory) {}
 
-    // Takes the image in `descriptor`, or says why not: then the running policy stays.
-    [[nodiscard]] std::optional<Refusal>
-    begin(Generation generation, int descriptor, std::uint64_t image_bytes);
+    // Takes the image in `descriptor` with its overlay, or says why not: then the running policy stays.
+    [[nodiscard]] std::optional<Refusal> begin(const Publish& publish, int descriptor);
+
+    // Takes the overlay and the shadow policy in `descriptor`, or says why not: then nothing changes.
+    [[nodiscard]] std::optional<Refusal> amend(const Amend& amend, int descriptor);
+
+    // Ends the shadow policy, if there is one. Only when not under_way().
+    void end_shadow();
+
+    // Of the running shadow policy, effective or about to be; 0: none.
+    [[nodiscard]] std::uint64_t shadow_number() const noexcept;
 
     // Whether some worker may still use an older policy than the newest.
     [[nodiscard]] bool under_way();
@@ -45,16 +55,25 @@ public:
 
     [[nodiscard]] std::uint64_t effective_checksum() const noexcept { return checksum_; }
 
+    [[nodiscard]] std::uint64_t effective_overlay_checksum() const noexcept {
+        return overlay_checksum_;
+    }
+
     // A worker that has not taken the newest policy yet, if any.
     [[nodiscard]] std::optional<unsigned> first_behind() const noexcept {
         return slot_.first_behind();
     }
 
 private:
+    // Shares everything with the running policy. Only when there is one.
+    [[nodiscard]] RunningPolicy same_as_running() const;
+
     PolicySlot& slot_;
     CounterMemory& counters_;
     SlotMemory slot_memory_;
     std::uint64_t checksum_ = 0;
+    std::uint64_t overlay_checksum_ = 0;
+    std::uint64_t last_shadow_ = 0;  // the number of the last shadow policy so far
 };
 
 }  // namespace portcullis::dataplane

@@ -1,6 +1,7 @@
-// A policy as workers use it, and the slot where they find it. Plain memory; see policy_slot.h for threads.
+// A policy as workers use it, what stands beside it, and the slot where they find it. Plain memory; see policy_slot.h for threads.
 #pragma once
 
+#include "dataplane/beside.h"
 #include "dataplane/policy_slot.h"
 #include "rules/image.h"
 #include "rules/units.h"
@@ -36,12 +37,29 @@ private:
     std::unique_ptr<std::byte, UnmapPages> data_;
 };
 
-// A policy as workers use it: views into read-only pages that it owns.
-struct RunningPolicy {
+// An overlay of exemptions: views into read-only pages that it owns.
+struct LoadedOverlay {
     Pages pages;
-    ImageView view;
+    OverlayView view;
+    std::uint64_t checksum = 0;
+};
+
+// A shadow policy, likewise.
+struct ShadowPolicy {
+    std::shared_ptr<const Pages> pages;
+    std::shared_ptr<const LoadedOverlay> overlay;  // may be nullptr
+    ShadowView shadow;                             // with the overlay's view
+};
+
+// A policy as workers use it, with all that stands beside it. What is published next may share parts; only the cold
+// thread copies or releases them.
+struct RunningPolicy {
+    std::shared_ptr<const Pages> pages;
+    ImageView view;  // into `pages`, with the overlay's view
     Generation generation;
     std::uint64_t checksum = 0;
+    std::shared_ptr<const LoadedOverlay> overlay;  // may be nullptr
+    std::shared_ptr<const ShadowPolicy> shadow;    // may be nullptr
 };
 
 using PolicySlot = BasicPolicySlot<RunningPolicy>;

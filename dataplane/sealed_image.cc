@@ -32,11 +32,12 @@ Result<Pages> allocate(std::size_t size) {
     return pages;
 }
 
-bool read_whole(int descriptor, std::span<std::byte> into) {
+bool read_whole(int descriptor, std::uint64_t offset, std::span<std::byte> into) {
     std::size_t done = 0;
     while (done < into.size()) {
-        const ssize_t count =
-            ::pread(descriptor, into.data() + done, into.size() - done, static_cast<off_t>(done));
+        const ssize_t count = ::pread(
+            descriptor, into.data() + done, into.size() - done, static_cast<off_t>(offset + done)
+        );
         if (count < 0 && errno == EINTR) {
             continue;
         }
@@ -50,7 +51,7 @@ bool read_whole(int descriptor, std::span<std::byte> into) {
 
 }  // namespace
 
-std::string descriptor_fault(int descriptor, std::uint64_t image_bytes) {
+std::string descriptor_fault(int descriptor, std::uint64_t bytes) {
     const int seals = ::fcntl(descriptor, F_GET_SEALS);
     if (seals < 0) {
         return "the descriptor is no memfd that can be sealed";
@@ -65,28 +66,24 @@ std::string descriptor_fault(int descriptor, std::uint64_t image_bytes) {
     if (::fstat(descriptor, &status) != 0) {
         return "the size of the memfd cannot be read: " + reason_of(errno);
     }
-    if (status.st_size < 0 || static_cast<std::uint64_t>(status.st_size) != image_bytes) {
+    if (status.st_size < 0 || static_cast<std::uint64_t>(status.st_size) != bytes) {
         return "the memfd holds " + std::to_string(status.st_size) + " bytes, not "
-               + std::to_string(image_bytes) + " as the message says";
-    }
-    if (image_bytes < sizeof(ImageHeader) || image_bytes > kImageBytesMax) {
-        return "an image has from " + std::to_string(sizeof(ImageHeader)) + " to "
-               + std::to_string(kImageBytesMax) + " bytes, not " + std::to_string(image_bytes);
+               + std::to_string(bytes) + " as the message says";
     }
     return {};
 }
 
-Result<Pages> copy_image(int descriptor, std::uint64_t image_bytes) {
-    Result<Pages> pages = allocate(image_bytes);
+Result<Pages> copy_sealed(int descriptor, std::uint64_t offset, std::uint64_t bytes) {
+    Result<Pages> pages = allocate(bytes);
     if (!pages) {
         return pages;
     }
-    const std::span<std::byte> bytes = pages.value().bytes();
-    if (!read_whole(descriptor, bytes)) {
+    const std::span<std::byte> copy = pages.value().bytes();
+    if (!read_whole(descriptor, offset, copy)) {
         return Error{{}, "the image cannot be read from its memfd", {}};
     }
     // From now on a stray write is a crash here, not a wrong verdict there.
-    (void)::mprotect(bytes.data(), bytes.size(), PROT_READ);
+    (void)::mprotect(copy.data(), copy.size(), PROT_READ);
     return pages;
 }
 

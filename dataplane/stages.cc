@@ -1,5 +1,6 @@
 #include "dataplane/stages.h"
 
+#include "dataplane/frame_bytes.h"
 #include "rules/frame_parser.h"
 #include "rules/plain_parser.h"
 
@@ -14,28 +15,6 @@ namespace {
 
 // How many frames ahead a frame's first bytes are asked for.
 constexpr std::size_t kPrefetchAhead = 4;
-
-// The bytes of a frame whose first segment does not hold all its headers.
-[[gnu::noinline, gnu::cold]] FrameBytes gather(
-    const rte_mbuf* frame,
-    std::uint32_t length,
-    std::span<std::uint8_t, kHeaderBytesMax> scratch
-) noexcept {
-    const std::uint32_t wanted = std::min(length, kHeaderBytesMax);
-    return {
-        static_cast<const std::uint8_t*>(rte_pktmbuf_read(frame, 0, wanted, scratch.data())),
-        length};
-}
-
-// The bytes of `frame` as the parser wants them: its headers in one piece.
-FrameBytes
-bytes_of(const rte_mbuf* frame, std::span<std::uint8_t, kHeaderBytesMax> scratch) noexcept {
-    const std::uint32_t length = std::min<std::uint32_t>(frame->pkt_len, kFrameBytesMax);
-    if (frame->data_len < length && frame->data_len < kHeaderBytesMax) [[unlikely]] {
-        return gather(frame, length, scratch);
-    }
-    return {rte_pktmbuf_mtod(frame, const std::uint8_t*), length};
-}
 
 void parse_all(WorkerState& state, const Burst& burst) noexcept {
     const std::span<rte_mbuf* const> frames = burst.frames();
@@ -181,7 +160,16 @@ account_notable(WorkerState& state, Direction direction, unsigned i) noexcept {
         rule.monitored_flows.add(flows);
         break;
     case Reason::smarthost: rule.smarthost_frames[side].add(1); break;
-    case Reason::exempt: rule.exempt_frames[side].add(1); break;
+    case Reason::exempt:
+        rule.exempt_frames[side].add(1);
+        count_exempt(
+            *state.image,
+            state.exemptions,
+            judged.attribution(i, direction),
+            outcome.rule,
+            flows != 0
+        );
+        break;
     default: break;
     }
 }
@@ -233,6 +221,9 @@ void judge_burst(WorkerState& state, Direction direction, const Burst& burst) no
         decide_all(state, direction, burst);
     }
     account_all(state, direction, burst.size());
+    if (state.shadow != nullptr) [[unlikely]] {
+        judge_shadow(state, direction, burst);
+    }
 }
 
 Direction direction_by_source(WorkerState& state, rte_mbuf* frame) noexcept {

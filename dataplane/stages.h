@@ -3,6 +3,7 @@
 // (tools/check_hot_path holds the object files to that).
 #pragma once
 
+#include "dataplane/beside.h"
 #include "dataplane/burst.h"
 #include "rules/active_table.h"
 #include "rules/counter_layout.h"
@@ -53,13 +54,17 @@ struct JudgedBurst {
 // One worker's view of the world. The worker alone writes through it.
 struct WorkerState {
     const ImageView* image = nullptr;  // nullptr: no policy yet; set between bursts only
+    const ShadowView* shadow =
+        nullptr;  // nullptr: none; set with `image`, and only when there is one
     Verdict before_policy = Verdict::pass;
     WorkerCounters* counters = nullptr;
     SlotCounters* slots =
         nullptr;         // CounterHeader::slot_capacity, then one for each place of `active`
     ActiveTable active;  // may be empty
     std::uint32_t first_active_slot = 0;
-    std::uint32_t now_s = 0;  // coarse monotonic seconds, set between bursts
+    ExemptionCounters* exemptions = nullptr;    // kOverlayPlaces
+    ShadowCounters* shadow_counters = nullptr;  // kShadowBlocks
+    std::uint32_t now_s = 0;                    // coarse monotonic seconds, set between bursts
     JudgedBurst judged;
     // The header bytes of a frame whose first segment does not hold them.
     alignas(64) std::array<std::uint8_t, kHeaderBytesMax> scratch;

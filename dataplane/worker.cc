@@ -72,6 +72,8 @@ void Housekeeping::end_turn(unsigned frames) noexcept {
 void Housekeeping::look_around() noexcept {
     const RunningPolicy* policy = policies_.take(worker_);
     state_.image = policy == nullptr ? nullptr : &policy->view;
+    state_.shadow =
+        policy == nullptr || policy->shadow == nullptr ? nullptr : &policy->shadow->shadow;
     state_.counters->generation.set(policy == nullptr ? 0 : policy->generation.value);
     state_.counters->heartbeat_unix_ns.set(coarse_ns(CLOCK_REALTIME_COARSE));
     state_.now_s = static_cast<std::uint32_t>(coarse_ns(CLOCK_MONOTONIC_COARSE) / kNsPerSecond);
@@ -79,6 +81,7 @@ void Housekeeping::look_around() noexcept {
 
 void Housekeeping::leave() noexcept {
     state_.image = nullptr;
+    state_.shadow = nullptr;
     policies_.leave(worker_);
 }
 

@@ -158,7 +158,12 @@ struct alignas(128) CounterHeader {
     std::uint64_t active_offset = 0;   // worker 0's ActiveEntry[active_places] (active_table.h)
     std::uint64_t active_stride = 0;   // bytes from one worker's table to the next one's
     std::uint64_t active_places = 0;   // place i counts in slot slot_capacity + i
-    std::atomic<std::uint64_t> generation{0};  // effective on all workers
+    // Of rules/beside_counters.h:
+    std::uint64_t exemptions_offset = 0;  // worker 0's ExemptionCounters[kOverlayPlaces]
+    std::uint64_t exemptions_stride = 0;  // bytes from one worker's to the next one's
+    std::uint64_t shadow_offset = 0;  // worker 0's ShadowCounters[kShadowBlocks], then worker 1's
+    std::atomic<std::uint64_t> shadow_number{0};  // the shadow policy that is judged, 0: none
+    std::atomic<std::uint64_t> generation{0};     // effective on all workers
     std::atomic<std::uint64_t> slots_used{
         1};  // one past the highest slot that a policy has named so far
     std::atomic<std::uint32_t> finished{

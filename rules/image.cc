@@ -1,5 +1,7 @@
 #include "rules/image.h"
 
+#include "rules/image_sections.h"
+
 #include <xxhash.h>
 
 #include <algorithm>
@@ -126,13 +128,12 @@ private:
 
     template <typename Element>
     std::span<const Element> section(const Section& place, const char* name) {
-        const std::size_t size = bytes_.size();
-        if (place.offset % kImageAlignment != 0 || place.offset < sizeof(ImageHeader)
-            || place.offset > size || place.count > (size - place.offset) / sizeof(Element)) {
+        const auto found = section_of<Element>(bytes_, sizeof(ImageHeader), place);
+        if (!found) {
             fail(std::string(name) + " out of bounds");
             return {};
         }
-        return {reinterpret_cast<const Element*>(bytes_.data() + place.offset), place.count};
+        return *found;
     }
 
     void check_ports(std::span<const PortPage> pages) {
@@ -218,20 +219,10 @@ private:
         const std::span<const PrefixTable> tables =
             section<PrefixTable>(table_place, "prefix tables");
         const std::span<const Entry> entries = section<Entry>(entry_place, "prefix entries");
-        require(tables.size() <= bits + 1, "more prefix tables than lengths");
-        for (const PrefixTable& table : tables) {
-            require(table.length <= bits, "a prefix length");
-            require((table.slot_mask & (table.slot_mask + 1)) == 0, "a prefix table's size");
-            const std::uint64_t places = std::uint64_t{table.slot_mask} + kProbesMax;
-            require(
-                places <= entries.size() && table.first_entry <= entries.size() - places,
-                "a prefix table out of bounds"
-            );
-        }
-        const unsigned unknown_rules = ~0U << header_->rule_count;
-        for (const Entry& entry : entries) {
-            // Smarthosts carry the value 1, whatever rules there are.
-            require((entry.rules & unknown_rules & ~1U) == 0, "a prefix names an unknown rule");
+        // Smarthosts carry the value 1, whatever rules there are.
+        const unsigned unknown_rules = (~0U << header_->rule_count) & ~1U;
+        if (const char* const fault = fault_of_prefix_set(tables, entries, bits, unknown_rules)) {
+            fail(fault);
         }
         return {tables, entries.data()};
     }

@@ -141,7 +141,9 @@ struct ImageHeader {
     Section exemptions6;
 };
 
-// A validated image, as a worker reads it. Borrows the bytes.
+struct OverlayView;
+
+// A validated image, as a worker reads it, with the exemptions beside it. Borrows the bytes.
 class ImageView {
 public:
     struct PrefixSet4 {
@@ -163,6 +165,20 @@ public:
     PrefixSet6 smarthosts6;
     PrefixSet4 exemptions4;
     PrefixSet6 exemptions6;
+    const OverlayView* overlay = nullptr;  // nullptr: none; set by who publishes both
+};
+
+// Where an exemption of an overlay is counted.
+using OverlayPlace = std::uint16_t;
+
+// A validated overlay (rules/overlay.h): exemptions that can change without a new image.
+struct OverlayView {
+    ImageView::PrefixSet4 exemptions4;
+    ImageView::PrefixSet6 exemptions6;
+    // For each entry where in `places` the places of its rules begin, lowest rule first.
+    const std::uint32_t* first_places4 = nullptr;
+    const std::uint32_t* first_places6 = nullptr;
+    const OverlayPlace* places = nullptr;
 };
 
 // Checks everything that a reader relies on: sizes, bounds, alignment, indices, checksum. `bytes` must be

@@ -90,44 +90,52 @@ prefix_hash(const PrefixEntry6& masked, unsigned length) noexcept {
     return hash_of(masked.address.high, masked.address.low + length);
 }
 
-// The rules of `masked` in its table, 0 if it is not there.
+// `address` (in the upper half of `high` if IPv4, as in a Key) cut to `length` bits, as entries have it.
+[[nodiscard]] inline PrefixEntry4
+masked_entry(const AddressWords& address, unsigned length, const PrefixEntry4& /*kind*/) noexcept {
+    return {static_cast<std::uint32_t>((address.high & mask_of(length).high) >> 32U), 0, 0};
+}
+
+[[nodiscard]] inline PrefixEntry6
+masked_entry(const AddressWords& address, unsigned length, const PrefixEntry6& /*kind*/) noexcept {
+    const AddressWords mask = mask_of(length);
+    return {{address.high & mask.high, address.low & mask.low}, 0, {}};
+}
+
+// The entry of `masked` in its table, nullptr if it is not there.
 template <typename Entry>
-[[nodiscard]] inline RuleSet
-find_prefix(const PrefixTable& table, const Entry* entries, const Entry& masked) noexcept {
+[[nodiscard]] inline const Entry*
+find_entry(const PrefixTable& table, const Entry* entries, const Entry& masked) noexcept {
     const Entry* entry =
         entries + table.first_entry + (prefix_hash(masked, table.length) & table.slot_mask);
     for (unsigned probe = 0; probe < kProbesMax && entry[probe].rules != 0; ++probe) {
         if (entry[probe].address == masked.address) {
-            return entry[probe].rules;
+            return entry + probe;
         }
     }
-    return 0;
+    return nullptr;
 }
 
-// The union of the rules of every prefix of the set that contains `address` (in the upper half of
-// `high`, as in a Key).
+// The union of the rules of every prefix of `set` that contains `address`.
+template <typename Entry, typename Set>
+[[nodiscard]] inline RuleSet find_prefixes(const Set& set, const AddressWords& address) noexcept {
+    unsigned out = 0;
+    for (const PrefixTable& table : set.tables) {  // at most one a prefix length
+        const Entry* const found =
+            find_entry(table, set.entries, masked_entry(address, table.length, Entry{}));
+        out |= found == nullptr ? 0U : found->rules;
+    }
+    return static_cast<RuleSet>(out);
+}
+
 [[nodiscard]] inline RuleSet
 find_prefixes(const ImageView::PrefixSet4& set, const AddressWords& address) noexcept {
-    const auto whole = static_cast<std::uint32_t>(address.high >> 32U);
-    RuleSet out = 0;
-    for (const PrefixTable& table : set.tables) {  // at most one a prefix length
-        const auto mask = static_cast<std::uint32_t>(mask_of(table.length).high >> 32U);
-        out = static_cast<RuleSet>(
-            out | find_prefix(table, set.entries, PrefixEntry4{whole & mask, 0, 0})
-        );
-    }
-    return out;
+    return find_prefixes<PrefixEntry4>(set, address);
 }
 
 [[nodiscard]] inline RuleSet
 find_prefixes(const ImageView::PrefixSet6& set, const AddressWords& address) noexcept {
-    RuleSet out = 0;
-    for (const PrefixTable& table : set.tables) {  // at most one a prefix length
-        const AddressWords mask = mask_of(table.length);
-        const PrefixEntry6 masked{{address.high & mask.high, address.low & mask.low}, 0, {}};
-        out = static_cast<RuleSet>(out | find_prefix(table, set.entries, masked));
-    }
-    return out;
+    return find_prefixes<PrefixEntry6>(set, address);
 }
 
 [[nodiscard]] inline bool
@@ -137,10 +145,28 @@ is_smarthost(const ImageView& image, Family family, const AddressWords& address)
            != 0;
 }
 
+// By the policy's own exemptions.
 [[nodiscard]] inline RuleSet
-exempted_rules(const ImageView& image, Family family, const AddressWords& address) noexcept {
+exempted_by_image(const ImageView& image, Family family, const AddressWords& address) noexcept {
     return family == Family::ipv4 ? find_prefixes(image.exemptions4, address)
                                   : find_prefixes(image.exemptions6, address);
+}
+
+[[nodiscard]] inline RuleSet exempted_by_overlay(
+    const OverlayView& overlay,
+    Family family,
+    const AddressWords& address
+) noexcept {
+    return family == Family::ipv4 ? find_prefixes(overlay.exemptions4, address)
+                                  : find_prefixes(overlay.exemptions6, address);
+}
+
+[[nodiscard]] inline RuleSet
+exempted_rules(const ImageView& image, Family family, const AddressWords& address) noexcept {
+    const RuleSet out = exempted_by_image(image, family, address);
+    return image.overlay == nullptr
+               ? out
+               : static_cast<RuleSet>(out | exempted_by_overlay(*image.overlay, family, address));
 }
 
 }  // namespace portcullis

@@ -110,7 +110,7 @@ TEST_CASE("a dataplane of another release is refused by name") {
     const TempFolder folder;
     const std::filesystem::path path = folder.path() / "dp.sock";
     SECTION("protocol") {
-        const FakeDataplane dataplane(path, {.protocol_version = 2});
+        const FakeDataplane dataplane(path, {.protocol_version = kIntakeVersion + 1});
         CHECK_THAT(connect_errors(path), Catch::Contains("speaks another protocol"));
     }
     SECTION("image format") {
@@ -124,7 +124,17 @@ TEST_CASE("a dataplane of another release is refused by name") {
     }
     SECTION("counters that claim more than there is") {
         FakeDataplane dataplane(path);
-        dataplane.counters().header().slots_stride *= 2;
+        dataplane.counters().header().slots_stride += dataplane.counters().bytes();
+        CHECK_THAT(connect_errors(path), Catch::Contains("out of bounds"));
+    }
+    SECTION("exemptions beyond the end") {
+        FakeDataplane dataplane(path);
+        dataplane.counters().header().exemptions_offset = dataplane.counters().bytes() - 64;
+        CHECK_THAT(connect_errors(path), Catch::Contains("out of bounds"));
+    }
+    SECTION("a shadow's counters beyond the end") {
+        FakeDataplane dataplane(path);
+        dataplane.counters().header().shadow_offset += sizeof(ShadowCounters) * 2;
         CHECK_THAT(connect_errors(path), Catch::Contains("out of bounds"));
     }
     SECTION("workers that claim more than there is") {

@@ -1,6 +1,8 @@
 #include "tests/control/fake_dataplane.h"
 
+#include "rules/amendment.h"
 #include "rules/image.h"
+#include "rules/overlay.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -52,6 +54,26 @@ void send_message(int socket, const void* message, std::size_t bytes, int descri
     static_cast<void>(::sendmsg(socket, &envelope, MSG_NOSIGNAL));
 }
 
+std::vector<std::byte> read_part(int file, std::uint64_t offset, std::uint64_t bytes) {
+    std::vector<std::byte> out(bytes);
+    require(
+        ::pread(file, out.data(), out.size(), static_cast<off_t>(offset))
+                == static_cast<ssize_t>(out.size())
+            || bytes == 0,
+        "fewer bytes than announced"
+    );
+    return out;
+}
+
+std::uint64_t checksum_of_overlay(std::span<const std::byte> overlay) {
+    OverlayHeader header;
+    if (overlay.size() < sizeof(header)) {
+        return 0;
+    }
+    std::memcpy(&header, overlay.data(), sizeof(header));
+    return header.checksum;
+}
+
 }  // namespace
 
 TempFolder::TempFolder() {
@@ -77,7 +99,10 @@ CounterMemory::CounterMemory(
         page_up((std::size_t{slot_capacity} + active_places) * sizeof(SlotCounters));
     const std::size_t first_active = first_slots + workers * stride;
     const std::size_t active_stride = page_up(active_places * sizeof(ActiveEntry));
-    bytes_ = first_active + workers * active_stride;
+    const std::size_t first_exemptions = first_active + workers * active_stride;
+    const std::size_t exemptions_stride = kOverlayPlaces * sizeof(ExemptionCounters);
+    const std::size_t first_shadow = first_exemptions + workers * exemptions_stride;
+    bytes_ = page_up(first_shadow + std::size_t{workers} * kShadowBlocks * sizeof(ShadowCounters));
     file_ = FileDescriptor(::memfd_create("fake-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     require(file_ && ::ftruncate(file_.get(), static_cast<off_t>(bytes_)) == 0, "memfd");
     void* const base = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
@@ -99,6 +124,9 @@ CounterMemory::CounterMemory(
     header->active_offset = first_active;
     header->active_stride = active_stride;
     header->active_places = active_places;
+    header->exemptions_offset = first_exemptions;
+    header->exemptions_stride = exemptions_stride;
+    header->shadow_offset = first_shadow;
 }
 
 CounterMemory::~CounterMemory() {
@@ -161,6 +189,11 @@ std::vector<FakeDataplane::Image> FakeDataplane::images() const {
     return images_;
 }
 
+std::vector<FakeDataplane::Amended> FakeDataplane::amendments() const {
+    const std::lock_guard lock(mutex_);
+    return amendments_;
+}
+
 void FakeDataplane::answer_with(PublishStatus status, std::string message) {
     const std::lock_guard lock(mutex_);
     status_ = status;
@@ -192,8 +225,8 @@ void FakeDataplane::serve() {
 }
 
 void FakeDataplane::serve_client(int client) {
-    Publish message;  // the longest that a client sends
-    iovec part{&message, sizeof(message)};
+    std::array<std::byte, 256> buffer{};
+    iovec part{buffer.data(), buffer.size()};
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
     msghdr envelope{};
     envelope.msg_iov = &part;
@@ -211,11 +244,20 @@ void FakeDataplane::serve_client(int client) {
         std::memcpy(&raw, CMSG_DATA(rights), sizeof(raw));
         descriptor = FileDescriptor(raw);
     }
-    if (message.head.type == IntakeType::hello && options_.answer_hello) {
+    IntakeHead head;
+    std::memcpy(&head, buffer.data(), sizeof(head));
+    if (head.type == IntakeType::hello && options_.answer_hello) {
         answer_hello(client);
     }
-    if (message.head.type == IntakeType::publish && options_.answer_publish) {
+    if (head.type == IntakeType::publish && options_.answer_publish) {
+        Publish message;
+        std::memcpy(&message, buffer.data(), sizeof(message));
         answer_publish(client, message, std::move(descriptor));
+    }
+    if (head.type == IntakeType::amend && options_.answer_publish) {
+        Amend message;
+        std::memcpy(&message, buffer.data(), sizeof(message));
+        answer_amend(client, message, std::move(descriptor));
     }
 }
 
@@ -225,6 +267,8 @@ void FakeDataplane::answer_hello(int client) {
     welcome.instance = options_.instance;
     welcome.generation = counters_.header().generation.load();
     welcome.image_checksum = checksum_;
+    welcome.overlay_checksum = overlay_checksum_;
+    welcome.shadow_number = counters_.header().shadow_number.load();
     welcome.counter_bytes = counters_.bytes();
     welcome.image_version = options_.image_version;
     welcome.slot_capacity = options_.slot_capacity;
@@ -235,12 +279,9 @@ void FakeDataplane::answer_publish(int client, const Publish& message, FileDescr
     Image taken;
     taken.generation = message.generation;
     taken.seals = ::fcntl(image.get(), F_GET_SEALS);
-    taken.bytes.resize(message.image_bytes);
-    require(
-        ::pread(image.get(), taken.bytes.data(), taken.bytes.size(), 0)
-            == static_cast<ssize_t>(taken.bytes.size()),
-        "image shorter than announced"
-    );
+    taken.bytes = read_part(image.get(), 0, message.image_bytes);
+    taken.overlay = read_part(image.get(), message.image_bytes, message.overlay_bytes);
+    taken.keep_shadow = message.keep_shadow != 0;
     const std::lock_guard lock(mutex_);
     Published answer;
     answer.status = status_;
@@ -258,11 +299,41 @@ void FakeDataplane::answer_publish(int client, const Publish& message, FileDescr
             const std::uint64_t used = counters_.header().slots_used.load();
             counters_.header().slots_used.store(std::max<std::uint64_t>(used, header.slot_count));
         }
+        overlay_checksum_ = checksum_of_overlay(taken.overlay);
+        if (!taken.keep_shadow) {
+            counters_.header().shadow_number.store(0);
+        }
         counters_.header().generation.store(message.generation);
     }
     answer.generation = counters_.header().generation.load();
     message_.copy(answer.message.data(), answer.message.size() - 1);
     images_.push_back(std::move(taken));
+    send_message(client, &answer, sizeof(answer));
+}
+
+void FakeDataplane::answer_amend(int client, const Amend& message, FileDescriptor bytes) {
+    Amended taken;
+    taken.message = message;
+    taken.bytes = read_part(bytes.get(), 0, bytes_with(message));
+    const std::lock_guard lock(mutex_);
+    Published answer;
+    answer.status = status_;
+    if (status_ == PublishStatus::effective
+        && message.generation != counters_.header().generation.load()) {
+        answer.status = PublishStatus::stale_generation;
+    }
+    if (answer.status == PublishStatus::effective) {
+        overlay_checksum_ =
+            checksum_of_overlay(std::span<const std::byte>(taken.bytes).first(message.overlay_bytes)
+            );
+        if (message.shadow != ShadowChange::keep) {
+            const bool begins = message.shadow == ShadowChange::begin;
+            counters_.header().shadow_number.store(begins ? ++shadows_ : 0);
+        }
+    }
+    answer.generation = counters_.header().generation.load();
+    message_.copy(answer.message.data(), answer.message.size() - 1);
+    amendments_.push_back(std::move(taken));
     send_message(client, &answer, sizeof(answer));
 }
 

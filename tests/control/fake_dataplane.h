@@ -94,7 +94,9 @@ public:
 
     struct Image {
         std::uint64_t generation = 0;
-        std::vector<std::byte> bytes;
+        std::vector<std::byte> bytes;    // the image's
+        std::vector<std::byte> overlay;  // behind it
+        bool keep_shadow = false;
         int seals = 0;
     };
 
@@ -110,7 +112,15 @@ public:
     // The images taken so far, refused ones included.
     [[nodiscard]] std::vector<Image> images() const;
 
-    // How the next images are answered. `message` is why they are refused.
+    struct Amended {
+        Amend message;
+        std::vector<std::byte> bytes;
+    };
+
+    // The amendments taken so far, refused ones included.
+    [[nodiscard]] std::vector<Amended> amendments() const;
+
+    // How the next images and amendments are answered. `message` is why they are refused.
     void answer_with(PublishStatus status, std::string message = "");
 
 private:
@@ -118,6 +128,7 @@ private:
     void serve_client(int client);
     void answer_hello(int client);
     void answer_publish(int client, const Publish& message, FileDescriptor image);
+    void answer_amend(int client, const Amend& message, FileDescriptor bytes);
 
     std::filesystem::path path_;
     Options options_;
@@ -126,9 +137,12 @@ private:
     FileDescriptor stop_;  // an eventfd
     mutable std::mutex mutex_;
     std::vector<Image> images_;                        // guarded by mutex_
+    std::vector<Amended> amendments_;                  // guarded by mutex_
     PublishStatus status_ = PublishStatus::effective;  // guarded by mutex_
     std::string message_;                              // guarded by mutex_
     std::uint64_t checksum_ = 0;                       // of the running image; the serving thread's
+    std::uint64_t overlay_checksum_ = 0;               // likewise
+    std::uint64_t shadows_ = 0;                        // begun so far; likewise
     std::thread thread_;
 };
 

@@ -82,6 +82,14 @@ Client::publish(std::uint64_t generation, int descriptor, std::uint64_t image_by
     return say(message, descriptor) ? hear<Published>() : std::nullopt;
 }
 
+std::optional<Published> Client::amend(const Amend& message, std::span<const std::byte> bytes) {
+    if (bytes.empty()) {
+        return say(message) ? hear<Published>() : std::nullopt;
+    }
+    const FileDescriptor memfd = memfd_of(bytes);
+    return say(message, memfd.get()) ? hear<Published>() : std::nullopt;
+}
+
 RunningIntake::RunningIntake()
     : counters_(must(CounterMemory::create(shape())))
     , publisher_(policies_, counters_, SlotMemory::populated)
@@ -102,13 +110,39 @@ RunningIntake::~RunningIntake() {
     worker_.join();
 }
 
+void RunningIntake::each_turn(std::function<void(const RunningPolicy&)> what) {
+    each_turn_ = std::move(what);
+}
+
 void RunningIntake::work() noexcept {
     while (!stop_.load(std::memory_order_relaxed)) {
         if (!held_.load(std::memory_order_relaxed)) {
             const RunningPolicy* policy = policies_.take(0);
+            const auto or_zero = [](const auto& part, auto number) {
+                return part == nullptr ? std::uint64_t{0} : number(*part);
+            };
+            const auto of_policy = [&](auto number) {
+                return or_zero(policy, number);
+            };
             worker_generation_.store(
-                policy == nullptr ? 0 : policy->generation.value, std::memory_order_relaxed
+                of_policy([](const auto& p) { return p.generation.value; }),
+                std::memory_order_relaxed
             );
+            worker_overlay_.store(
+                of_policy([&](const auto& p) {
+                    return or_zero(p.overlay, [](const auto& o) { return o.checksum; });
+                }),
+                std::memory_order_relaxed
+            );
+            worker_shadow_.store(
+                of_policy([&](const auto& p) {
+                    return or_zero(p.shadow, [](const auto& s) { return s.shadow.number; });
+                }),
+                std::memory_order_relaxed
+            );
+            if (policy != nullptr && each_turn_) {
+                each_turn_(*policy);
+            }
         }
         std::this_thread::sleep_for(std::chrono::microseconds(100));
     }

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <thread>
@@ -52,6 +53,10 @@ public:
     [[nodiscard]] std::optional<Published>
     publish(std::uint64_t generation, int descriptor, std::uint64_t image_bytes);
 
+    // Amend with `bytes` in a sealed memfd, or with no descriptor, and the answer.
+    [[nodiscard]] std::optional<Published>
+    amend(const Amend& message, std::span<const std::byte> bytes = {});
+
     [[nodiscard]] int socket() const noexcept { return socket_.get(); }
 
     // That came with the last message.
@@ -83,6 +88,20 @@ public:
         return worker_generation_.load(std::memory_order_relaxed);
     }
 
+    // The overlay's checksum and the shadow policy's number that the worker uses, 0: none.
+    [[nodiscard]] std::uint64_t worker_overlay() const noexcept {
+        return worker_overlay_.load(std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] std::uint64_t worker_shadow() const noexcept {
+        return worker_shadow_.load(std::memory_order_relaxed);
+    }
+
+    // What the worker does with every policy that it has taken. To be set before the first is published.
+    void each_turn(std::function<void(const RunningPolicy&)> what);
+
+    [[nodiscard]] CounterMemory& counters() noexcept { return counters_; }
+
     [[nodiscard]] const CounterHeader& header() noexcept { return counters_.header(); }
 
 private:
@@ -96,7 +115,10 @@ private:
     FileDescriptor stop_event_;
     std::atomic<bool> stop_{false};
     std::atomic<bool> held_{false};
-    std::atomic<std::uint64_t> worker_generation_{0};  // written by the worker
+    std::atomic<std::uint64_t> worker_generation_{0};  // written by the worker, as the next two
+    std::atomic<std::uint64_t> worker_overlay_{0};
+    std::atomic<std::uint64_t> worker_shadow_{0};
+    std::function<void(const RunningPolicy&)> each_turn_;  // set before the first policy
     std::thread worker_;
     std::thread cold_;
 };
