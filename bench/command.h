@@ -17,6 +17,7 @@ namespace portcullis::bench {
 using Action = std::function<cli::ExitStatus(cli::Console&)>;
 
 void add_stages(CLI::App& app, Action& action);
+void add_publish(CLI::App& app, Action& action);
 void add_throughput(CLI::App& app, Action& action);
 
 // --runs, --seconds and --warm-up.

@@ -45,8 +45,9 @@ std::uint64_t free_hugepage_mib() {
 }  // namespace
 
 std::uint32_t memory_mib_for(std::uint64_t frames) noexcept {
-    constexpr std::uint64_t kBytesPerFrame =
-        2560;  // 2,048 of data, headroom, header, ring and pool entries
+    // 2,048 of data, headroom and headers take a page of their own where there are no hugepages; ring and
+    // pool entries.
+    constexpr std::uint64_t kBytesPerFrame = 4096 + 128;
     constexpr std::uint64_t kRestMib = 192;
     return static_cast<std::uint32_t>(frames * kBytesPerFrame / kMib + kRestMib);
 }

@@ -19,6 +19,7 @@ cli::ExitStatus run(int argc, const char* const* argv, cli::Console& console) {
     app.require_subcommand(1);
     app.footer("portcullis-bench COMMAND --help says more, with examples.\n");
     add_throughput(app, action);
+    add_publish(app, action);
     add_stages(app, action);
     try {
         app.parse(argc, argv);

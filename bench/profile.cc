@@ -162,6 +162,10 @@ std::vector<FrameData> make_frames(const Profile& profile, Direction direction) 
     return out;
 }
 
+std::uint32_t exempt_step(const Profile& profile) noexcept {
+    return std::max(1U, profile.subscribers / std::max(1U, profile.exemptions));
+}
+
 std::uint32_t ip_offset(const Profile& profile) noexcept {
     return wire::kEthernetBytes + wire::kVlanTagBytes * profile.vlan_tags;
 }
@@ -203,11 +207,9 @@ Policy make_policy(const Profile& profile) {
         policy.smarthosts.push_back(prefix4(kSmarthost4 + i * 0x1'0001U, 32));
     }
     policy.nat64_prefixes = {*parse_prefix("64:ff9b::/96")};
-    // Every step-th subscriber is exempt, so that exempt ones are spread over all.
-    const std::uint32_t step = std::max(1U, profile.subscribers / std::max(1U, profile.exemptions));
+    const std::uint32_t step = exempt_step(profile);
     for (std::uint32_t i = 0; i < profile.exemptions; ++i) {
-        const std::uint32_t subscriber =
-            static_cast<std::uint32_t>((std::uint64_t{i} * step) % kSubscribersMax);
+        const std::uint32_t subscriber = (profile.exemption_offset + i * step) % kSubscribersMax;
         policy.exemptions.push_back(
             {prefix4(kPool4 + subscriber, 32), {RuleIndex{0}}, "benchmark", "", std::nullopt, {}}
         );

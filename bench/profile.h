@@ -12,8 +12,9 @@ namespace portcullis::bench {
 struct Profile {
     std::uint32_t subscribers = 1'000'000;  // at most 4,194,304
     std::uint32_t exemptions = 0;
-    std::uint32_t smarthosts = 8;  // prefixes
-    double smtp_share = 0.01;      // of frames that go to port 25
+    std::uint32_t exemption_offset = 0;  // see exempt_step
+    std::uint32_t smarthosts = 8;        // prefixes
+    double smtp_share = 0.01;            // of frames that go to port 25
     double ipv6_share = 0.0;
     unsigned vlan_tags = 0;          // of every frame, at most 4
     unsigned extension_headers = 0;  // of every IPv6 frame, at most 16
@@ -39,6 +40,9 @@ using FrameData = std::vector<std::uint8_t>;
 // frames and the source of inbound ones.
 [[nodiscard]] std::vector<FrameData>
 make_frames(const Profile& profile, Direction direction = Direction::outbound);
+
+// Subscribers exemption_offset + i * exempt_step are exempt, so that they are spread over all.
+[[nodiscard]] std::uint32_t exempt_step(const Profile& profile) noexcept;
 
 // Where the IP header of all those frames begins.
 [[nodiscard]] std::uint32_t ip_offset(const Profile& profile) noexcept;

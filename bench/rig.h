@@ -64,6 +64,10 @@ public:
     // Slots in which at least one frame was counted, the unattributed one left out.
     [[nodiscard]] std::uint64_t subscribers_touched() noexcept;
 
+    [[nodiscard]] const WorkerCounters& counters_of(unsigned worker) noexcept {
+        return counters_->worker(worker);
+    }
+
     [[nodiscard]] const dataplane::Ports& ports() const noexcept { return *ports_; }
 
 private:

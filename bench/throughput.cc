@@ -77,7 +77,8 @@ Errors add_peer(Arena& arena, const std::string& name) {
             arena.traffic.device(port, static_cast<unsigned>(arena.dpdk.worker_cpus.size()))
         );
     }
-    setup.frames = kPorts * (arena.traffic.frames() + kFramesBeside);
+    setup.frames =
+        kPorts * arena.dpdk.worker_cpus.size() * (arena.traffic.frames() + kFramesBeside);
     setup.wire_bits_per_frame = arena.traffic.wire_bits_per_frame();
     Result<std::unique_ptr<Testpmd>> peer = Testpmd::open(setup);
     if (!peer) {
@@ -90,7 +91,7 @@ Errors add_peer(Arena& arena, const std::string& name) {
 }  // namespace
 
 Result<ThroughputReport> run_throughput(const ThroughputOptions& options, ProgressLine& progress) {
-    constexpr unsigned kWorkers = 1;
+    const unsigned workers = options.workers;
     progress.show("writing frames");
     TrafficSetup traffic_setup;
     traffic_setup.profile = profile_of(options.profile);
@@ -101,9 +102,9 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     if (!traffic) {
         return traffic.errors();
     }
-    const std::uint32_t frames = kPorts * (traffic.value().frames() + kFramesBeside);
+    const std::uint32_t frames = kPorts * workers * (traffic.value().frames() + kFramesBeside);
     const auto programs = static_cast<unsigned>(1 + options.peers.size());
-    const Result<DpdkSetup> dpdk = choose_setup(kWorkers, memory_mib_for(frames), programs);
+    const Result<DpdkSetup> dpdk = choose_setup(workers, memory_mib_for(frames), programs);
     if (!dpdk) {
         return dpdk.errors();
     }
@@ -117,7 +118,7 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     }
     RigSetup rig_setup;
     rig_setup.dpdk = dpdk.value();
-    rig_setup.pairs = {{arena.traffic.device(0, kWorkers), arena.traffic.device(1, kWorkers)}};
+    rig_setup.pairs = {{arena.traffic.device(0, workers), arena.traffic.device(1, workers)}};
     rig_setup.kept_frames = arena.traffic.frames();
     rig_setup.slot_capacity = layout.value().slot_count();
     rig_setup.direction = traffic_setup.direction;
@@ -132,13 +133,17 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
         return errors;
     }
     for (unsigned port = 0; port < kPorts; ++port) {
-        arena.stamps.push_back(std::make_unique<SourceStamp>(
-            arena.rig->ports().all()[port].id(), 0, arena.traffic.stamp(port)
-        ));
+        for (unsigned queue = 0; queue < workers; ++queue) {
+            arena.stamps.push_back(std::make_unique<SourceStamp>(
+                arena.rig->ports().all()[port].id(),
+                static_cast<std::uint16_t>(queue),
+                arena.traffic.stamp(port, queue)
+            ));
+        }
     }
     out.includes = includes_of(traffic_setup);
     arena.contestants.push_back(std::make_unique<DataplaneContestant>(
-        *arena.rig, kWorkers, arena.traffic.wire_bits_per_frame(), out.includes
+        *arena.rig, workers, arena.traffic.wire_bits_per_frame(), out.includes
     ));
     for (const std::string& peer : options.peers) {
         progress.show("starting " + peer);
@@ -167,7 +172,7 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
             {contestants[i]->name(), contestants[i]->includes(), standings.value()[i]}
         );
     }
-    out.cycles_per_frame = out.machine.tsc_hz * kWorkers / out.own.frames_per_second().median;
+    out.cycles_per_frame = out.machine.tsc_hz * workers / out.own.frames_per_second().median;
     out.bytes_per_slot = sizeof(SlotCounters);
     out.subscribers_touched = arena.rig->subscribers_touched();
     out.totals = arena.rig->totals();

@@ -21,6 +21,7 @@ struct ThroughputOptions {
     std::string direction = "both";
     std::string sources = "stamped";
     std::vector<std::string> peers;
+    unsigned workers = 1;
     unsigned runs = 5;
     double seconds = 1;
     double warm_up_seconds = 0.3;

@@ -65,6 +65,10 @@ void add_throughput(CLI::App& app, Action& action) {
         ->add_option("--peer", options->peers, "Compare with testpmd-io or testpmd-macswap; repeat")
         ->type_name("NAME")
         ->check(member({"testpmd-io", "testpmd-macswap"}));
+    command->add_option("--workers", options->workers, "Each on a processor and queues of its own")
+        ->type_name("N")
+        ->check(CLI::Range(1U, kWorkersMax))
+        ->capture_default_str();
     add_run_options(*command, options->runs, options->seconds, options->warm_up_seconds);
     command->add_flag("--json", options->json, "Print one JSON object instead of a table");
     command->footer(

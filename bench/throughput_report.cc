@@ -1,11 +1,9 @@
 // What a throughput benchmark found, for programs and for people.
+#include "bench/report_text.h"
 #include "bench/throughput.h"
 #include "tools/cli/table.h"
 
 #include <nlohmann/json.hpp>
-
-#include <array>
-#include <cstdio>
 
 namespace portcullis::bench {
 
@@ -67,17 +65,6 @@ Json profile_json(const ThroughputOptions& options) {
     return out;
 }
 
-std::string fixed(double value, int digits) {
-    std::array<char, 64> out{};
-    (void)std::snprintf(out.data(), out.size(), "%.*f", digits, value);
-    return out.data();
-}
-
-std::string percent(double share) {
-    constexpr double kPercent = 100;
-    return fixed(share * kPercent, 1) + " %";
-}
-
 }  // namespace
 
 std::string to_json_text(const ThroughputOptions& options, const ThroughputReport& report) {
@@ -98,6 +85,7 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
         {"benchmark", "throughput"},
         {"machine", to_json(report.machine, report.dpdk)},
         {"traffic", profile_json(options)},
+        {"workers", options.workers},
         {"frames_per_second", own.median},
         {"frames_per_second_spread", own.spread()},
         {"wall_frames_per_second", median_of(report.own, &Rate::wall_frames_per_second)},
@@ -123,6 +111,7 @@ std::string to_text(const ThroughputReport& report, cli::TextStyle style) {
     constexpr double kMega = 1e6;
     constexpr double kGiga = 1e9;
     using cli::Align;
+    const auto workers = static_cast<double>(report.dpdk.worker_cpus.size());
     cli::Table table(
         {{"", Align::left},
          {"Mframes/s", Align::right},
@@ -140,7 +129,7 @@ std::string to_text(const ThroughputReport& report, cli::TextStyle style) {
              fixed(rate.median / kMega, 2),
              percent(rate.spread()),
              fixed(median_of(standing, &Rate::bits_per_second) / kGiga, 2),
-             fixed(report.machine.tsc_hz / rate.median, 1),
+             fixed(report.machine.tsc_hz * workers / rate.median, 1),
              percent(median_of(standing, &Rate::processor_share)),
              ratio}
         );

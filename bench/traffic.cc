@@ -116,14 +116,14 @@ Direction Traffic::direction(unsigned port) const noexcept {
     return setup_.direction.value_or(port == 0 ? Direction::outbound : Direction::inbound);
 }
 
-StampSetup Traffic::stamp(unsigned port) const noexcept {
+StampSetup Traffic::stamp(unsigned port, unsigned queue) const noexcept {
     StampSetup out;
     out.sources =
         setup_.capture.empty() && !setup_.profile.worst_case ? setup_.sources : Sources::file;
     out.subscribers = setup_.profile.subscribers;
     out.ip_offset = ip_offset(setup_.profile);
     out.direction = direction(port);
-    out.seed = setup_.profile.seed + port;
+    out.seed = setup_.profile.seed + port + std::uint64_t{queue} * 2;
     return out;
 }
 

@@ -33,8 +33,8 @@ public:
     // The direction in which frames of `port` are judged.
     [[nodiscard]] Direction direction(unsigned port) const noexcept;
 
-    // How frames of `port` get their subscribers.
-    [[nodiscard]] StampSetup stamp(unsigned port) const noexcept;
+    // How frames of `queue` of `port` get their subscribers.
+    [[nodiscard]] StampSetup stamp(unsigned port, unsigned queue) const noexcept;
 
     // Of one file.
     [[nodiscard]] std::uint32_t frames() const noexcept { return frames_; }
