@@ -16,7 +16,10 @@ namespace portcullis::bench {
 
 using Action = std::function<cli::ExitStatus(cli::Console&)>;
 
+void add_scaling(CLI::App& app, Action& action);
 void add_stages(CLI::App& app, Action& action);
+void add_latency(CLI::App& app, Action& action);
+void add_memory(CLI::App& app, Action& action);
 void add_publish(CLI::App& app, Action& action);
 void add_throughput(CLI::App& app, Action& action);
 

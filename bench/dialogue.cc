@@ -25,6 +25,7 @@ using dataplane::FileDescriptor;
 
 constexpr std::chrono::milliseconds kLook{100};  // how often a signal is looked for
 constexpr int kExecFailed = 127;                 // as in a shell
+constexpr std::chrono::seconds kEndWithin{5};
 constexpr std::size_t kLastWordsMax = 600;
 
 struct Pipe {
@@ -95,9 +96,18 @@ Dialogue::Dialogue(Dialogue&& other) noexcept
     , last_words_(std::move(other.last_words_)) {}
 
 Dialogue::~Dialogue() {
-    if (id_ > 0) {
-        (void)::kill(id_, SIGKILL);
-        (void)::waitpid(id_, nullptr, 0);
+    if (id_ <= 0) {
+        return;
+    }
+    (void)::kill(id_, SIGTERM);
+    const auto deadline = Clock::now() + kEndWithin;
+    while (::waitpid(id_, nullptr, WNOHANG) == 0) {
+        if (Clock::now() >= deadline) {
+            (void)::kill(id_, SIGKILL);
+            (void)::waitpid(id_, nullptr, 0);
+            return;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
 }
 
@@ -126,6 +136,17 @@ Error Dialogue::broken(const char* what) const {
         "install it (tools/install_packages test), or leave this --peer out"};
 }
 
+bool Dialogue::hear() {
+    pollfd waiting{out_.get(), POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(kLook.count())) <= 0) {
+        return true;
+    }
+    std::array<char, 4096> some{};
+    const ssize_t count = ::read(out_.get(), some.data(), some.size());
+    heard_.append(some.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    return count != 0;
+}
+
 Result<std::string> Dialogue::until(std::string_view mark, std::chrono::seconds patience) {
     const auto deadline = Clock::now() + patience;
     while (true) {
@@ -141,29 +162,23 @@ Result<std::string> Dialogue::until(std::string_view mark, std::chrono::seconds 
         if (Clock::now() >= deadline) {
             return broken("does not answer");
         }
-        pollfd waiting{out_.get(), POLLIN, 0};
-        if (::poll(&waiting, 1, static_cast<int>(kLook.count())) <= 0) {
-            continue;
-        }
-        std::array<char, 4096> some{};
-        const ssize_t count = ::read(out_.get(), some.data(), some.size());
-        if (count == 0) {
+        if (!hear()) {
             return broken("has ended");
         }
-        heard_.append(some.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     }
 }
 
-bool Dialogue::wait_end(std::chrono::seconds patience) {
+Result<std::string> Dialogue::all(std::chrono::seconds patience) {
     const auto deadline = Clock::now() + patience;
-    while (id_ > 0 && Clock::now() < deadline) {
-        if (::waitpid(id_, nullptr, WNOHANG) == id_) {
-            id_ = -1;
-        } else {
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    while (hear()) {
+        if (cli::StopSignals::received() != 0) {
+            return cli::StopSignals::error();
+        }
+        if (Clock::now() >= deadline) {
+            return broken("does not end");
         }
     }
-    return id_ < 0;
+    return std::exchange(heard_, {});
 }
 
 }  // namespace portcullis::bench

@@ -24,7 +24,7 @@ public:
     Dialogue& operator=(Dialogue&&) = delete;
     Dialogue(const Dialogue&) = delete;
     Dialogue& operator=(const Dialogue&) = delete;
-    // Kills the program, if it still runs.
+    // Asks the program to end, waits for a moment, and kills it if need be.
     ~Dialogue();
 
     void say(std::string_view line);
@@ -33,8 +33,8 @@ public:
     // `patience`, or when a signal tells us to stop: with its last words.
     [[nodiscard]] Result<std::string> until(std::string_view mark, std::chrono::seconds patience);
 
-    // Waits until it ends; false if it does not within `patience`.
-    [[nodiscard]] bool wait_end(std::chrono::seconds patience);
+    // Everything that it writes until it closes its output.
+    [[nodiscard]] Result<std::string> all(std::chrono::seconds patience);
 
     [[nodiscard]] pid_t id() const noexcept { return id_; }
 
@@ -47,6 +47,8 @@ private:
     );
 
     [[nodiscard]] Error broken(const char* what) const;
+    // Adds to heard_ what comes within a moment; false when it has closed its output.
+    [[nodiscard]] bool hear();
 
     std::string name_;
     pid_t id_ = -1;                  // -1: collected, or moved from

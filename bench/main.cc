@@ -7,6 +7,8 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 namespace portcullis::bench {
 
@@ -19,7 +21,10 @@ cli::ExitStatus run(int argc, const char* const* argv, cli::Console& console) {
     app.require_subcommand(1);
     app.footer("portcullis-bench COMMAND --help says more, with examples.\n");
     add_throughput(app, action);
+    add_latency(app, action);
+    add_scaling(app, action);
     add_publish(app, action);
+    add_memory(app, action);
     add_stages(app, action);
     try {
         app.parse(argc, argv);
@@ -27,7 +32,10 @@ cli::ExitStatus run(int argc, const char* const* argv, cli::Console& console) {
         (void)app.exit(asked_for_text, console.out, console.err);
         return cli::ExitStatus::done;
     } catch (const CLI::ParseError& wrong) {
-        return fail(console, {Error{{}, wrong.what(), "portcullis-bench COMMAND --help"}});
+        const std::vector<std::string> extras = app.remaining(true);
+        const std::string what =
+            extras.empty() ? wrong.what() : "'" + extras.front() + "' was not expected";
+        return fail(console, {Error{{}, what, "portcullis-bench COMMAND --help"}});
     }
     const cli::StopSignals signals;
     const cli::ExitStatus status = action(console);

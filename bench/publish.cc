@@ -43,6 +43,13 @@ Profile profile_of(const PublishOptions& options) {
     return out;
 }
 
+// Whatever happens, the worker is stopped before those go whom it calls.
+struct StopAtEnd {
+    Rig& rig;
+
+    ~StopAtEnd() { rig.stop(); }
+};
+
 // The policy of generation `generation`: exemptions go round, so that every publication moves all of them.
 Policy policy_of(Profile profile, std::uint64_t generation) {
     profile.exemption_offset = static_cast<std::uint32_t>(generation % exempt_step(profile));
@@ -126,6 +133,7 @@ Result<PublishReport> run_publish(const PublishOptions& options, ProgressLine& p
         check.seed = port + 1;
         checks.push_back(std::make_unique<VerdictCheck>(check, rig.counters_of(0)));
     }
+    const StopAtEnd stop_at_end{rig};
     const auto found = [&] {
         CheckedVerdicts sum;
         for (const auto& check : checks) {

@@ -95,12 +95,9 @@ Errors Rig::open_all() {
         return eal.errors();
     }
     eal_.emplace(std::move(eal).value());
-    Result<dataplane::Ports> ports =
-        dataplane::Ports::open_pairs(setup_.pairs, worker_count_, eal_->log(), setup_.kept_frames);
-    if (!ports) {
-        return ports.errors();
+    if (Errors errors = open_lanes(); !errors.empty()) {
+        return errors;
     }
-    ports_.emplace(std::move(ports).value());
     dataplane::CounterShape shape;
     shape.workers = worker_count_;
     shape.slot_capacity = setup_.slot_capacity;
@@ -121,6 +118,33 @@ Errors Rig::open_all() {
         policies_.leave(worker);  // until it is started
     }
     return {};
+}
+
+Errors Rig::open_lanes() {
+    if (setup_.make_lanes) {
+        Result<OwnLanes> lanes = setup_.make_lanes();
+        if (!lanes) {
+            return lanes.errors();
+        }
+        own_lanes_ = std::move(lanes).value();
+        return {};
+    }
+    Result<dataplane::Ports> ports =
+        dataplane::Ports::open_pairs(setup_.pairs, worker_count_, eal_->log(), setup_.kept_frames);
+    if (!ports) {
+        return ports.errors();
+    }
+    ports_.emplace(std::move(ports).value());
+    return {};
+}
+
+std::vector<dataplane::Lane> Rig::lanes_of(unsigned worker) const {
+    std::vector<dataplane::Lane> out =
+        ports_.has_value() ? ports_->lanes_of(worker) : own_lanes_.lanes;
+    for (dataplane::Lane& lane : out) {
+        lane.direction = setup_.direction.value_or(lane.direction);
+    }
+    return out;
 }
 
 Errors Rig::publish(const ImageBytes& image) {
@@ -150,10 +174,7 @@ dataplane::WorkerThreads::Body Rig::body_of(unsigned worker) {
         dataplane::WorkerState& state = *states_[worker];
         dataplane::Housekeeping housekeeping(policies_, worker, state);
         housekeeping.look_around();
-        std::vector<dataplane::Lane> lanes = ports_->lanes_of(worker);
-        for (dataplane::Lane& lane : lanes) {
-            lane.direction = setup_.direction.value_or(lane.direction);
-        }
+        const std::vector<dataplane::Lane> lanes = lanes_of(worker);
         dataplane::run_worker(state, housekeeping, lanes, dataplane::Idle::poll, stop);
         housekeeping.leave();
     };

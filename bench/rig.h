@@ -8,16 +8,24 @@
 #include "dataplane/eal.h"
 #include "dataplane/ports.h"
 #include "dataplane/publisher.h"
+#include "dataplane/worker.h"
 #include "dataplane/worker_threads.h"
 #include "rules/policy_compiler.h"
 #include "rules/result.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 namespace portcullis::bench {
+
+// Ways through the dataplane, and what must live as long as they are used.
+struct OwnLanes {
+    std::vector<dataplane::Lane> lanes;
+    std::shared_ptr<void> owner;
+};
 
 struct RigSetup {
     DpdkSetup dpdk;
@@ -26,6 +34,8 @@ struct RigSetup {
     std::uint32_t slot_capacity = 0;
     // Frames of both ports are judged in this direction; nothing: each in its own, as on a border.
     std::optional<Direction> direction;
+    // Instead of pairs, for one worker; called once when EAL is up.
+    std::function<Result<OwnLanes>()> make_lanes;
 };
 
 // Sums over workers and directions.
@@ -74,13 +84,16 @@ private:
     explicit Rig(const RigSetup& setup);
 
     [[nodiscard]] Errors open_all();
+    [[nodiscard]] Errors open_lanes();
+    [[nodiscard]] std::vector<dataplane::Lane> lanes_of(unsigned worker) const;
     [[nodiscard]] dataplane::WorkerThreads::Body body_of(unsigned worker);
 
     RigSetup setup_;
     unsigned worker_count_;
     dataplane::PolicySlot policies_;
     std::optional<dataplane::Eal> eal_;
-    std::optional<dataplane::Ports> ports_;
+    std::optional<dataplane::Ports> ports_;  // unless lanes are made otherwise
+    OwnLanes own_lanes_;
     std::optional<dataplane::CounterMemory> counters_;
     std::optional<dataplane::Publisher> publisher_;
     std::vector<std::unique_ptr<dataplane::WorkerState>> states_;

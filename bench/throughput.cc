@@ -2,6 +2,7 @@
 
 #include "bench/dataplane_contestant.h"
 #include "bench/testpmd.h"
+#include "bench/xdp.h"
 
 #include <rte_cycles.h>
 
@@ -67,11 +68,10 @@ publish_policy(Rig& rig, const Policy& policy, const SlotLayout& layout, std::ui
     return rig.publish(image.value());
 }
 
-Errors add_peer(Arena& arena, const std::string& name) {
-    constexpr std::string_view kTestpmd = "testpmd-";
+Errors add_testpmd(Arena& arena, const std::string& forward_mode) {
     TestpmdSetup setup;
     setup.dpdk = arena.dpdk;
-    setup.forward_mode = name.substr(kTestpmd.size());
+    setup.forward_mode = forward_mode;
     for (unsigned port = 0; port < kPorts; ++port) {
         setup.devices.push_back(
             arena.traffic.device(port, static_cast<unsigned>(arena.dpdk.worker_cpus.size()))
@@ -86,6 +86,24 @@ Errors add_peer(Arena& arena, const std::string& name) {
     }
     arena.contestants.push_back(std::move(peer).value());
     return {};
+}
+
+Errors add_xdp(Arena& arena, const Profile& profile) {
+    Result<std::unique_ptr<Xdp>> peer =
+        Xdp::open({profile, arena.dpdk.worker_cpus.front(), arena.traffic.wire_bits_per_frame()});
+    if (!peer) {
+        return peer.errors();
+    }
+    arena.contestants.push_back(std::move(peer).value());
+    return {};
+}
+
+Errors add_peer(Arena& arena, const std::string& name, const Profile& profile) {
+    constexpr std::string_view kTestpmd = "testpmd-";
+    if (name == "xdp") {
+        return add_xdp(arena, profile);
+    }
+    return add_testpmd(arena, name.substr(kTestpmd.size()));
 }
 
 }  // namespace
@@ -147,7 +165,7 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     ));
     for (const std::string& peer : options.peers) {
         progress.show("starting " + peer);
-        if (Errors errors = add_peer(arena, peer); !errors.empty()) {
+        if (Errors errors = add_peer(arena, peer, traffic_setup.profile); !errors.empty()) {
             return errors;
         }
     }

@@ -62,9 +62,11 @@ void add_throughput(CLI::App& app, Action& action) {
         ->check(member({"stamped", "file", "spoofed"}))
         ->capture_default_str();
     command
-        ->add_option("--peer", options->peers, "Compare with testpmd-io or testpmd-macswap; repeat")
+        ->add_option(
+            "--peer", options->peers, "Beside testpmd-io, testpmd-macswap or xdp (as root); repeat"
+        )
         ->type_name("NAME")
-        ->check(member({"testpmd-io", "testpmd-macswap"}));
+        ->check(member({"testpmd-io", "testpmd-macswap", "xdp"}));
     command->add_option("--workers", options->workers, "Each on a processor and queues of its own")
         ->type_name("N")
         ->check(CLI::Range(1U, kWorkersMax))
