@@ -135,6 +135,12 @@ Result<std::monostate> ChangeDesk::load(const std::function<Result<BundledPolicy
         current_ = *std::move(found);
         watch_current();
         spdlog::info("going on with {}", by_whom(*history_.find(current_.number)));
+        if (const auto file = otherwise(); file && id_of(file.value().bundle) != current_.id) {
+            spdlog::warn(
+                "{} says something else; portcullis apply, or SIGHUP, takes it",
+                file.value().bundle.file
+            );
+        }
         show();
         return std::monostate{};
     }

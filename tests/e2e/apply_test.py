@@ -135,6 +135,10 @@ class ApplyTest(unittest.TestCase):
         self.assertEqual(self.operator.run("rollback", "77").returncode, NO)
         dry = self.assert_done(self.operator.apply("shut", "--dry-run"))
         self.assertIn("1 changed", dry.stdout)
+        live = self.operator.run("diff", "shut.toml")
+        self.assertEqual((live.returncode, live.stdout), (NO, dry.stdout))
+        self.assert_done(self.operator.run("diff", "open.toml"))
+        self.assertEqual(self.operator.run("diff", "broken.toml").returncode, COULD_NOT_RUN)
         self.assertEqual(len(self.operator.history()["changes"]), 1)
         self.assertEqual(self.in_force(), "p")
         over_tcp = subprocess.run(

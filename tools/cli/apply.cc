@@ -154,7 +154,10 @@ ExitStatus apply_bundle(
         print_diff(differs.body, console);
     }
     if (options.dry_run) {
-        return ExitStatus::done;
+        const Json& diff = differs.body.at("diff");
+        const bool same = number_at(diff, "added") == 0 && number_at(diff, "removed") == 0
+                          && number_at(diff, "changed") == 0;
+        return same || !options.differences_are_no ? ExitStatus::done : ExitStatus::no;
     }
     (*call.body)["dry_run"] = false;
     // What the operator saw is what it shall be applied to.
@@ -206,7 +209,7 @@ ExitStatus run_apply(const ApplyOptions& options, Console& console) {
         } else {
             print_errors(console, attempt.errors);
         }
-        return attempt.status;
+        return options.differences_are_no ? ExitStatus::could_not_run : attempt.status;
     }
     const Result<BundledPolicy> read = read_bundle(options.policy);
     if (!read) {

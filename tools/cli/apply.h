@@ -24,6 +24,7 @@ struct ApplyOptions {
     std::string comment;
     std::optional<std::uint64_t> if_generation;
     bool dry_run = false;
+    bool differences_are_no = false;  // of a dry run
     bool json = false;
 };
 

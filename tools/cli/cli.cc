@@ -51,22 +51,34 @@ void add_check(CLI::App& app, Action& action) {
 }
 
 void add_diff(CLI::App& app, Action& action) {
-    CLI::App* const command =
-        app.add_subcommand("diff", "Compare two policy files, entry by entry");
+    CLI::App* const command = app.add_subcommand("diff", "Compare two policies, entry by entry");
     const auto options = std::make_shared<DiffOptions>();
-    command->add_option("A", options->before, "The policy file before")
+    command
+        ->add_option(
+            "A", options->before, "The policy file before; alone, the one after what is in force"
+        )
         ->required()
         ->type_name("FILE");
-    command->add_option("B", options->after, "The policy file after")
-        ->required()
-        ->type_name("FILE");
+    command->add_option("B", options->after, "The policy file after")->type_name("FILE");
+    command
+        ->add_option(
+            "--socket",
+            options->address.socket,
+            "The Unix socket of portcullis-control, for one file"
+        )
+        ->type_name("PATH")
+        ->capture_default_str();
     add_json_flag(*command, options->json);
-    command->footer("Exit status: 0 they mean the same, 1 they differ, 2 one of them cannot be "
-                    "read or is refused.\n\n"
-                    "Examples:\n"
-                    "  portcullis diff /etc/portcullis/policy.toml new.toml\n"
-                    "  portcullis diff --json old.toml new.toml | jq '.changes[] | select(.kind == "
-                    "\"exemption\")'\n");
+    command->footer(
+        "Exit status: 0 they mean the same, 1 they differ, 2 one of them cannot be "
+        "read or is refused.\n"
+        "With one file: as portcullis apply --dry-run, whose --json has another form.\n\n"
+        "Examples:\n"
+        "  portcullis diff /etc/portcullis/policy.toml new.toml\n"
+        "  portcullis diff new.toml\n"
+        "  portcullis diff --json old.toml new.toml | jq '.changes[] | select(.kind == "
+        "\"exemption\")'\n"
+    );
     command->callback([&action, options] {
         action = [options](Console& console) {
             return run_diff(*options, console);

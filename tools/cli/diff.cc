@@ -1,6 +1,7 @@
 #include "tools/cli/diff.h"
 
 #include "rules/policy_diff.h"
+#include "tools/cli/apply.h"
 #include "tools/cli/compiled_policy.h"
 #include "tools/cli/json.h"
 
@@ -49,6 +50,15 @@ void print_text(const std::vector<PolicyChange>& changes, Console& console) {
 }  // namespace
 
 ExitStatus run_diff(const DiffOptions& options, Console& console) {
+    if (options.after.empty()) {
+        ApplyOptions live;
+        live.policy = options.before;
+        live.address = options.address;
+        live.dry_run = true;
+        live.differences_are_no = true;
+        live.json = options.json;
+        return run_apply(live, console);
+    }
     PolicyReading before = read_file(options.before);
     PolicyReading after = read_file(options.after);
     if (!before.policy || !after.policy) {

@@ -1,5 +1,6 @@
 // check, diff, explain and the command line itself, as a caller sees them: output, errors, exit status.
 #include "tests/tools/cli/pcap_bytes.h"
+#include "tools/cli/apply.h"
 #include "tools/cli/cli.h"
 #include "tools/cli/temp_dir.h"
 
@@ -7,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -323,11 +325,54 @@ TEST_CASE("help and version are answers") {
     const Outcome version = shell.run({"--version"});
     CHECK(version.status == ExitStatus::done);
     CHECK(version.out == "portcullis " PORTCULLIS_VERSION "\n");
-    for (const char* command : {"check", "diff", "explain", "replay", "show", "reasons"}) {
+    for (const char* command :
+         {"check",
+          "diff",
+          "explain",
+          "replay",
+          "show",
+          "reasons",
+          "apply",
+          "confirm",
+          "rollback",
+          "history"}) {
         const Outcome help = shell.run({command, "--help"});
         CHECK(help.status == ExitStatus::done);
         CHECK_THAT(help.out, Catch::Contains("Examples:\n  portcullis " + std::string(command)));
         CHECK_THAT(shell.run({"--help"}).out, Catch::Contains(command));
+    }
+}
+
+TEST_CASE("times of --confirm-timeout") {
+    using std::chrono::seconds;
+    CHECK(parse_duration("90") == seconds(90));
+    CHECK(parse_duration("90s") == seconds(90));
+    CHECK(parse_duration("5m") == seconds(300));
+    CHECK(parse_duration("24h") == seconds(86'400));
+    for (const char* const wrong :
+         {"", "0", "0s", "-1s", "m", "5 m", "5d", "1.5h", "25h", "86401", "4294967296"}) {
+        INFO(wrong);
+        CHECK_FALSE(parse_duration(wrong));
+    }
+}
+
+TEST_CASE("what changes a control that is not there could not run") {
+    const Shell shell;
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"confirm"},
+          {"rollback"},
+          {"rollback", "7"},
+          {"history"},
+          {"apply", "policy.toml"},
+          {"diff", "policy.toml"}}) {
+        INFO(words.front());
+        std::vector<std::string> all = words;
+        all.insert(all.end(), {"--socket", "absent.sock"});
+        const Outcome outcome = shell.run(all);
+        CHECK(outcome.status == ExitStatus::could_not_run);
+        CHECK_THAT(
+            outcome.err, Catch::Contains("portcullis-control does not answer at absent.sock")
+        );
     }
 }
 
