@@ -14,7 +14,7 @@ namespace portcullis {
 namespace {
 
 constexpr StateFormat kHistoryFormat{0x3154'5349'4843'4350ULL, 1};  // "PCCHIST1" in memory
-constexpr StateFormat kBundleFormat{0x314C'4F50'4843'4350ULL, 1};   // "PCHPOL1" and a P before
+constexpr StateFormat kBundleFormat{0x314C'4F50'4843'4350ULL, 1};   // "PCCHPOL1"
 
 // The numbers of a change, in the order of the file.
 struct StoredNumbers {
