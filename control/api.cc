@@ -149,6 +149,7 @@ Api::Json Api::dataplane(const Summary& summary, const PublisherStatus& publishe
         {"starts_seen", summary.dataplanes_seen}};
     if (summary.counters) {
         out.update(dataplane_json(*summary.counters, summary.workers));
+        out["finished"] = summary.finished;
     }
     return out;
 }

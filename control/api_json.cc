@@ -36,7 +36,7 @@ Json by_direction(const std::array<Value, kDirectionCount>& values) {
 
 std::string hexadecimal(std::uint64_t number) {
     std::array<char, 17> out{};
-    std::snprintf(out.data(), out.size(), "%016llx", static_cast<unsigned long long>(number));
+    (void)std::snprintf(out.data(), out.size(), "%016llx", static_cast<unsigned long long>(number));
     return out.data();
 }
 
@@ -235,7 +235,6 @@ Json dataplane_json(const CounterMapping& counters, const std::vector<WorkerLoad
         {"generation", header.generation.load(std::memory_order_relaxed)},
         {"slots_used", header.slots_used.load(std::memory_order_relaxed)},
         {"slot_capacity", header.slot_capacity},
-        {"finished", header.finished.load(std::memory_order_relaxed) != 0},
         {"workers", std::move(workers)},
         {"ports", std::move(ports)}};
 }

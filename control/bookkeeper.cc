@@ -201,6 +201,8 @@ void Bookkeeper::take_events() {
 
 void Bookkeeper::look() {
     if (draft_.counters != nullptr) {
+        // Before the look: what is finished then is counted by it whole.
+        draft_.finished = draft_.counters->header().finished.load(std::memory_order_acquire) != 0;
         fold(*draft_.counters);
         measure_load(*draft_.counters);
     }

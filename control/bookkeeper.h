@@ -40,6 +40,7 @@ struct Summary {
     std::shared_ptr<const RunningPolicy> policy;     // nullptr: none yet
     std::shared_ptr<const CounterMapping> counters;  // of the last dataplane, nullptr: none yet
     bool dataplane_up = false;
+    bool finished = false;  // its capture has been judged whole, and all of it is in these books
     std::uint64_t dataplanes_seen = 0;
     double look_seconds = 0;  // what the look took
     std::uint64_t save_failures = 0;

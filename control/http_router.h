@@ -33,7 +33,7 @@ struct HttpAdmission {
 class HttpRouter {
 public:
     explicit HttpRouter(ChangeRights rights)
-        : rights_(std::move(rights)) {}
+        : rights_(rights) {}
 
     // Before the first request. A second route for the same is a mistake of ours: throws.
     void add(HttpRoute route);

@@ -165,7 +165,7 @@ MHD_Result add_argument(void* closure, MHD_ValueKind, const char* key, const cha
 [[gnu::format(printf, 2, 0)]] void
 log_line(void*, const char* format, std::va_list arguments) noexcept {
     std::array<char, 512> line{};
-    std::vsnprintf(line.data(), line.size(), format, arguments);
+    (void)std::vsnprintf(line.data(), line.size(), format, arguments);
     std::string_view text(line.data());
     while (!text.empty() && text.back() == '\n') {
         text.remove_suffix(1);

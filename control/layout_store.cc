@@ -61,12 +61,12 @@ std::uint64_t random_id() {
 
 }  // namespace
 
-LayoutStore::LayoutStore(std::filesystem::path folder, Errors& problem)
+LayoutStore::LayoutStore(const std::filesystem::path& folder, Errors& problem)
     : id_(random_id()) {
     if (folder.empty()) {
         return;
     }
-    path_ = std::move(folder) / "slots.state";
+    path_ = folder / "slots.state";
     if (const auto loaded = load(); !loaded) {
         problem = loaded.errors();
     }

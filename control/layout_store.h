@@ -15,7 +15,7 @@ class LayoutStore {
 public:
     // Without a folder the layout lives as long as the process. Loads what the folder holds; otherwise
     // `problem` says why the layout starts empty.
-    LayoutStore(std::filesystem::path folder, Errors& problem);
+    LayoutStore(const std::filesystem::path& folder, Errors& problem);
 
     [[nodiscard]] const SlotLayout& layout() const noexcept { return layout_; }
 
