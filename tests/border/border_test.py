@@ -447,6 +447,8 @@ def trouble_without_the_filter(border, folder, kind):
         return None
     finally:
         testpmd.close()
+        for device in ("m0", "m1"):
+            border.ip("mid", "link", "set", device, "xdp", "off")
 
 
 def skip_reason():

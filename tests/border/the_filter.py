@@ -1,8 +1,13 @@
-"""The filter as it is shipped, between m0 and m1: the dataplane, the control process, the command line."""
+"""The filter as it is shipped, between m0 and m1: the dataplane, the control process, the command line.
+
+Both programs run as an ordinary user, with the capabilities that their systemd units give them and no others.
+"""
 
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,10 +16,18 @@ from pathlib import Path
 
 from processes import BIN, Process, samples, wait_for
 
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+
 # How the dataplane holds the two interfaces.
 DEVICES = {
     "af_packet": "net_af_packet{n},iface=m{n}",
     "af_xdp": "net_af_xdp{n},iface=m{n},force_copy=1",
+}
+
+UNITS = {
+    "af_packet": ["portcullis-dataplane.service"],
+    "af_xdp": ["portcullis-dataplane.service", "af-xdp.conf"],
 }
 
 POLICY = """version = 1
@@ -64,25 +77,39 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def as_its_unit_runs(*files):
+    """The words before a program's own: what systemd does, by its unit and drop-ins, to its user and rights."""
+    text = "".join((ROOT / "packaging" / "systemd" / name).read_text() for name in files)
+    named = " ".join(re.findall(r"^AmbientCapabilities=(.*)$", text, re.MULTILINE)).split()
+    capabilities = ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in named)])
+    return [
+        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
+        f"--bounding-set={capabilities}", f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}", "--",
+    ]  # fmt: skip
+
+
 class Filter:
     """Forwards nothing until it has the policy. close() ends both programs."""
 
     def __init__(self, border, folder, kind):
         self._policy = folder / "policy.toml"
-        self._api = folder / "control.sock"
+        sockets = folder / f"run-{kind}"
+        sockets.mkdir()
+        os.chown(sockets, NOBODY, NOBODY)
+        self._api = sockets / "control.sock"
         self._folder = folder
         self._programs = []
         self._write_policy(business=())
-        socket_path = folder / "dataplane.sock"
+        socket_path = sockets / "dataplane.sock"
         inside, outside = (DEVICES[kind].format(n=n) for n in (0, 1))
         try:
             self.dataplane = self._start(
-                border, "portcullis-dataplane", "--test-mode", "--wait-for-policy", "--socket", socket_path,
+                border, "portcullis-dataplane", UNITS[kind], "--test-mode", "--wait-for-policy", "--socket", socket_path,
                 "--subscriber-slots", 4096, "--active-subscribers", 1024, "--inside", inside, "--outside", outside,
             )  # fmt: skip
             self.dataplane.wait_for_log("forwarding with")
             self.control = self._start(
-                border, "portcullis-control", "--policy", self._policy, "--dataplane-socket", socket_path,
+                border, "portcullis-control", ["portcullis-control.service"], "--policy", self._policy, "--dataplane-socket", socket_path,
                 "--api-socket", self._api, "--listen", "127.0.0.1:0",
             )  # fmt: skip
             self.dataplane.wait_for_log(r"generation 1 is effective")
@@ -90,9 +117,12 @@ class Filter:
             self.close()
             raise
 
-    def _start(self, border, name, *words):
+    def _start(self, border, name, units, *words):
         # No PID namespace around them: signals and exit statuses are theirs.
-        command = ["ip", "netns", "exec", border["mid"], BIN / name, *words]
+        program = self._folder / name  # a copy: it may not be for everybody to read where it was built
+        if not program.exists():
+            shutil.copy(BIN / name, program)
+        command = ["ip", "netns", "exec", border["mid"], *as_its_unit_runs(*units), program, *words]
         out = Process(name, command, self._folder)
         self._programs.append(out)
         return out
