@@ -4,6 +4,7 @@
 #include "tools/cli/check.h"
 #include "tools/cli/cli_changes.h"
 #include "tools/cli/diff.h"
+#include "tools/cli/doctor.h"
 #include "tools/cli/explain.h"
 #include "tools/cli/reasons.h"
 #include "tools/cli/replay.h"
@@ -268,6 +269,38 @@ void add_reasons(CLI::App& app, Action& action) {
     });
 }
 
+void add_doctor(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand(
+        "doctor", "Say what this machine lacks to run the dataplane as it is configured"
+    );
+    const auto options = std::make_shared<DoctorOptions>();
+    command->add_option("--config", options->config, "The dataplane's configuration file")
+        ->type_name("FILE")
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--root", options->root, "Look at /sys, /proc, /dev, /run and /etc/passwd below DIR"
+        )
+        ->type_name("DIR")
+        ->capture_default_str();
+    add_json_flag(*command, options->json);
+    command->footer(
+        "Changes nothing and touches no port. Each finding comes with what mends it, "
+        "for a root shell.\n\n"
+        "Exit status: 0 nothing is wrong, 1 something is, 2 the configuration cannot be "
+        "read or is refused.\n\n"
+        "Examples:\n"
+        "  portcullis doctor\n"
+        "  portcullis doctor --json | jq '.findings[] | select(.grade == "
+        "\"fault\")'\n"
+    );
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_doctor(*options, console);
+        };
+    });
+}
+
 std::vector<std::string> names_of_commands(const CLI::App& app) {
     std::vector<std::string> out;
     for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
@@ -337,6 +370,7 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_show(app, action);
     add_change_commands(app, action);
     add_reasons(app, action);
+    add_doctor(app, action);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked_for_text) {  // --help, --version
