@@ -1,6 +1,7 @@
 #include "dataplane/eal.h"
 
 #include "dataplane/cpu_list.h"
+#include "dataplane/eal_advice.h"
 #include "dataplane/file_descriptor.h"
 
 #include <rte_eal.h>
@@ -124,6 +125,9 @@ bool asks_for_help(const std::vector<std::string>& arguments) {
 }
 
 Error start_failure(const EalSetup& setup, const std::string& complaints) {
+    if (const std::optional<Error> advice = advice_for(complaints)) {
+        return {{}, "DPDK does not start: " + advice->message, advice->cure};
+    }
     return {
         {},
         "DPDK does not start: " + complaints,

@@ -1,12 +1,15 @@
 // What we tell DPDK: its arguments and the names of its ports.
 #include "dataplane/eal.h"
 
+#include "dataplane/eal_advice.h"
 #include "dataplane/port.h"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace portcullis::dataplane;
@@ -113,4 +116,37 @@ TEST_CASE("a port's name has no arguments, and a PCI address its domain") {
     CHECK(port_name("net_null0") == "net_null0");
     CHECK(port_name("01:00.0") == "0000:01:00.0");
     CHECK(port_name("0001:01:00.0,a=b") == "0001:01:00.0");
+}
+
+TEST_CASE("what DPDK complains of is said in an operator's words, the cause before what follows") {
+    const auto message_of = [](std::string_view complaints) {
+        const std::optional<Error> out = advice_for(complaints);
+        return out ? out->message : "";
+    };
+    CHECK(
+        message_of(
+            "EAL: No free 2048 kB hugepages reported on node 0; EAL: FATAL: Cannot get hugepage "
+            "information."
+        )
+        == "there are not enough free hugepages"
+    );
+    CHECK(
+        message_of(
+            "EAL: FATAL: Cannot get hugepage information.; EAL: Cannot get hugepage information."
+        )
+        == "there are no hugepages that this user can use"
+    );
+    CHECK(
+        message_of(
+            "EAL: Cannot create lock on '/var/run/dpdk/rte/config'. Is another primary process "
+            "running?; EAL: FATAL: Cannot init config"
+        )
+        == "another DPDK program runs under the same name"
+    );
+    CHECK(
+        message_of("EAL: core 9 unavailable; EAL: invalid parameter for --lcores")
+        == "a CPU that a worker shall have is offline, or not allowed to this process"
+    );
+    CHECK_FALSE(advice_for("EAL: something that nobody has seen yet").has_value());
+    CHECK_FALSE(advice_for("").has_value());
 }
