@@ -1,7 +1,7 @@
 #include "dataplane/config_text.h"
 
 #include "dataplane/cpu_list.h"
-#include "dataplane/port.h"
+#include "dataplane/device_name.h"
 #include "rules/counter_layout.h"
 #include "rules/error_list.h"
 #include "rules/list_file.h"

@@ -6,7 +6,6 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
-#include <rte_pci.h>
 
 #include <algorithm>
 #include <array>
@@ -49,19 +48,6 @@ private:
     const std::string& device_;
     EalLog& log_;
 };
-
-std::string without_arguments(std::string_view device) {
-    return std::string(device.substr(0, device.find(',')));
-}
-
-std::optional<rte_pci_addr> pci_address_of(std::string_view device) {
-    constexpr std::uint8_t kFunctionMax = 7;  // three bits
-    rte_pci_addr out{};
-    return rte_pci_addr_parse(without_arguments(device).c_str(), &out) == 0
-                   && out.function <= kFunctionMax
-               ? std::optional<rte_pci_addr>(out)
-               : std::nullopt;
-}
 
 // The port of `device`, made if it is a virtual one.
 Result<std::uint16_t> find_port(const std::string& device, const Complaint& complaint) {
@@ -154,20 +140,6 @@ int set_up_queues(std::uint16_t id, unsigned queues, rte_mempool* pool) {
 }
 
 }  // namespace
-
-bool is_pci_device(std::string_view device) {
-    return pci_address_of(device).has_value();
-}
-
-std::string port_name(std::string_view device) {
-    const std::optional<rte_pci_addr> address = pci_address_of(device);
-    if (!address.has_value()) {
-        return without_arguments(device);
-    }
-    std::array<char, PCI_PRI_STR_SIZE> name{};
-    rte_pci_device_name(&*address, name.data(), name.size());
-    return name.data();
-}
 
 void FreePool::operator()(rte_mempool* pool) const noexcept {
     rte_mempool_free(pool);

@@ -1,6 +1,7 @@
 // Ethernet ports: found, configured, started, and closed at the end. The cold thread.
 #pragma once
 
+#include "dataplane/device_name.h"
 #include "dataplane/eal_log.h"
 #include "dataplane/kernel_interface.h"
 #include "rules/counter_layout.h"
@@ -15,12 +16,6 @@
 struct rte_mempool;
 
 namespace portcullis::dataplane {
-
-// Whether `device` is a PCI address (with or without its domain), not a virtual device.
-[[nodiscard]] bool is_pci_device(std::string_view device);
-
-// The name that DPDK has a port under: `device` without its arguments, a PCI address with its domain.
-[[nodiscard]] std::string port_name(std::string_view device);
 
 // Where a port's frames live. Frames of one port wait in the transmit rings of others, so that all ports
 // must be closed before the first pool goes.

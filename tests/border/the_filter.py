@@ -112,7 +112,7 @@ class Filter:
                 border, "portcullis-control", ["portcullis-control.service"], "--policy", self._policy, "--dataplane-socket", socket_path,
                 "--api-socket", self._api, "--listen", "127.0.0.1:0",
             )  # fmt: skip
-            self.dataplane.wait_for_log(r"generation 1 is effective")
+            self.dataplane.wait_for_log(r"policy effective, generation 1\b")
         except BaseException:
             self.close()
             raise

@@ -7,7 +7,6 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,7 +119,7 @@ TEST_CASE("a port's name has no arguments, and a PCI address its domain") {
 
 TEST_CASE("what DPDK complains of is said in an operator's words, the cause before what follows") {
     const auto message_of = [](std::string_view complaints) {
-        const std::optional<Error> out = advice_for(complaints);
+        const auto out = advice_for(complaints);
         return out ? out->message : "";
     };
     CHECK(

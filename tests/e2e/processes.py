@@ -76,6 +76,19 @@ class Process:
         self.process.wait(timeout=60)
 
 
+def endless_ports(folder, frames=2000):
+    """The options of a dataplane that receives the first frames of the sample over and over, as fast as it can, on both
+    sides. They all lie in the port's memory at once: not the whole sample."""
+    capture = folder / "endless.pcap"
+    data = (SAMPLE / "sample.pcap").read_bytes()
+    end = 24
+    for _ in range(frames):
+        end += 16 + int.from_bytes(data[end + 8 : end + 12], "little")
+    capture.write_bytes(data[:end])
+    devices = [f"net_pcap{n},rx_pcap={capture},infinite_rx=1" for n in (0, 1)]
+    return ["--test-mode", "--inside", devices[0], "--outside", devices[1]]
+
+
 class Stage(contextlib.ExitStack):
     """A folder with the sample's policy, and the processes that run in it."""
 

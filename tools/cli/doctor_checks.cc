@@ -1,13 +1,12 @@
 #include "tools/cli/doctor_checks.h"
 
+#include "dataplane/device_name.h"
+
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cctype>
-#include <map>
 #include <optional>
 #include <regex>
-#include <sstream>
 
 namespace portcullis::cli {
 
@@ -53,24 +52,13 @@ std::string list_of(const std::set<unsigned>& cpus) {
 }
 
 std::string pci_address_of(const std::string& device) {
-    static const std::regex kAddress(
-        "^((?:[0-9a-fA-F]{4}:)?)([0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7])(?:,.*)?$"
-    );
-    std::smatch found;
-    if (!std::regex_match(device, found, kAddress)) {
-        return "";
-    }
-    std::string out = (found[1].length() == 0 ? "0000:" : found[1].str()) + found[2].str();
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char digit) {
-        return static_cast<char>(std::tolower(digit));
-    });
-    return out;
+    return dataplane::is_pci_device(device) ? dataplane::port_name(device) : "";
 }
 
 std::string interface_of(const std::string& device) {
     static const std::regex kInterface(",iface=([^,]+)");
     std::smatch found;
-    return device.substr(0, 8) != "net_tap0" && std::regex_search(device, found, kInterface)
+    return device.substr(0, 7) != "net_tap" && std::regex_search(device, found, kInterface)
                ? found[1].str()
                : "";
 }

@@ -128,7 +128,7 @@ public:
         CHECK(report.status == ExitStatus::no);
         std::size_t wrong = 0;
         for (const Json& one : report.findings) {
-            wrong += one["grade"] == "good" ? 0 : 1;
+            wrong += one["grade"] == "good" ? 0U : 1U;
         }
         INFO(report.findings.dump(1));
         CHECK(wrong == 1);
