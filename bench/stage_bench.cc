@@ -2,11 +2,14 @@
 
 #include "dataplane/stages.h"
 #include "rules/policy_compiler.h"
+#include "rules/watch_table.h"
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -14,6 +17,13 @@
 namespace portcullis::bench {
 
 namespace {
+
+// As many as a dataplane has without being told otherwise.
+constexpr std::uint64_t kWatchPlaces = 65'536;
+
+struct alignas(64) CacheLine {
+    std::array<std::byte, 64> bytes{};
+};
 
 struct FreePool {
     void operator()(rte_mempool* pool) const noexcept { rte_mempool_free(pool); }
@@ -86,6 +96,9 @@ StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs) {
     state->image = &view;
     state->counters = counters.get();
     state->slots = slots.get();
+    const auto watch_memory =
+        std::make_unique<CacheLine[]>(watch_table_bytes(kWatchPlaces) / sizeof(CacheLine));
+    state->watch = WatchTable(watch_memory[0].bytes.data(), kWatchPlaces, profile.seed);
 
     (void)judge_all(*state, frames);
     std::vector<double> cycles;

@@ -19,9 +19,6 @@
 
 namespace portcullis {
 
-// Totals of one subscriber by column (see slot_column): what the first rule dropped, and what others did.
-using ColumnTotals = std::array<DropTotals, SlotCounters::kColumns>;
-
 class ActiveLedger {
 public:
     // Calls take(prefix, ColumnTotals) for every subscriber of which more was dropped since the last look, in
@@ -36,7 +33,7 @@ public:
                     continue;
                 }
                 if (const auto now = read_active(entries[place], slots[place])) {
-                    const ColumnTotals more = difference(worker, place, *now);
+                    ColumnTotals more = difference(worker, place, *now);
                     if ((more[0].bytes | more[1].bytes) != 0) {
                         take(now->prefix, more);
                     }

@@ -4,6 +4,7 @@
 #include "control/conservation.h"
 #include "control/health.h"
 #include "control/subscriber_series.h"
+#include "control/watch_json.h"
 
 #include <charconv>
 #include <limits>
@@ -67,6 +68,7 @@ void Api::add_routes(HttpRouter& router) {
     add("/api/v1/status", [this](const HttpRequest&) { return http_json(status()); });
     add("/api/v1/counters", [this](const HttpRequest&) { return http_json(counters()); });
     add("/api/v1/policy", [this](const HttpRequest&) { return http_json(policy()); });
+    add("/api/v1/suspects", [this](const HttpRequest& asked) { return suspects(asked); });
     add("/api/v1/subscribers", [this](const HttpRequest& asked) { return subscribers(asked); });
 }
 
@@ -114,6 +116,18 @@ HttpReply Api::subscriber_metrics(const HttpRequest& request) {
         books_, summary->policy.get(), shard, options_.series_max, series_left_out_
     );
     return out;
+}
+
+HttpReply Api::suspects(const HttpRequest& request) const {
+    const auto top = number_argument(request, "top", kTopDefault, WatchReport::kSuspectsMax);
+    if (!top) {
+        return http_error(
+            400,
+            "top is not understood",
+            "top is a number up to " + std::to_string(WatchReport::kSuspectsMax)
+        );
+    }
+    return http_json(suspects_json(*books_.summary(), *top));
 }
 
 HttpReply Api::subscribers(const HttpRequest& request) const {

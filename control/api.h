@@ -47,6 +47,7 @@ private:
     [[nodiscard]] HttpReply health() const;
     [[nodiscard]] HttpReply subscriber_metrics(const HttpRequest& request);
     [[nodiscard]] HttpReply subscribers(const HttpRequest& request) const;
+    [[nodiscard]] HttpReply suspects(const HttpRequest& request) const;
     [[nodiscard]] Json status() const;
     [[nodiscard]] Json dataplane(const Summary& summary, const PublisherStatus& publisher) const;
     [[nodiscard]] Json counters() const;

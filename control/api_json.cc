@@ -1,6 +1,7 @@
 #include "control/api_json.h"
 
 #include "control/subscriber_series.h"
+#include "control/watch_json.h"
 #include "rules/utc_time.h"
 
 #include <algorithm>
@@ -117,6 +118,11 @@ Json passed_json(const SubscriberDrops& subscriber, const Summary& summary) {
         }
     }
     return by_direction(passed);
+}
+
+// When a frame was dropped, to a second or so; null where it is not known.
+Json seen_json(std::uint32_t unix_s) {
+    return unix_s == 0 ? Json(nullptr) : Json(to_utc_string(unix_s));
 }
 
 Json ports_json(const std::vector<PortRange>& ranges) {
@@ -242,7 +248,7 @@ Json dataplane_json(const CounterMapping& counters, const std::vector<WorkerLoad
 Json subscriber_json(const SubscriberDrops& subscriber, const Summary& summary) {
     Json dropped = Json::array();
     for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
-        const DropTotals& totals = subscriber.dropped[column];
+        const DropBooks& totals = subscriber.dropped[column];
         dropped.push_back(
             {{"rule", column_name(*summary.policy, column)},
              {"frames", totals.frames},
@@ -253,6 +259,9 @@ Json subscriber_json(const SubscriberDrops& subscriber, const Summary& summary) 
     return {
         {"subscriber", subscriber.name},
         {"dropped", std::move(dropped)},
+        {"first_seen", seen_json(subscriber.whole().first_seen_s)},
+        {"last_seen", seen_json(subscriber.whole().last_seen_s)},
+        {"watch", watch_json(subscriber, summary)},
         {"passed_since_dataplane_start", passed_json(subscriber, summary)}};
 }
 

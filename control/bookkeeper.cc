@@ -25,6 +25,12 @@ std::chrono::nanoseconds processor_time() {
     return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
+std::uint32_t unix_seconds() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count()
+    );
+}
+
 void log_errors(const char* what, const Errors& errors) {
     for (const Error& error : errors) {
         spdlog::error("{}: {}", what, to_string(error));
@@ -41,6 +47,7 @@ Bookkeeper::Bookkeeper(BookkeeperOptions options, Errors& problem)
             problem = loaded.errors();
         }
     }
+    draft_.watch = std::make_shared<const WatchReport>();
     rank_top();
     leave_summary();
     thread_ = std::thread([this] { run(); });
@@ -110,6 +117,10 @@ void Bookkeeper::policy_effective(std::shared_ptr<const RunningPolicy> policy) {
     const std::lock_guard lock(mutex_);
     events_.emplace_back([this, policy = std::move(policy)] {
         const bool other_rules = rule_names_ != policy->rule_names;
+        // What is under watch already was counted under rules of other numbers.
+        if ((other_rules && !rule_names_.empty()) || !rules_known_) {
+            draft_.rules_since_s = monotonic_seconds();
+        }
         if (!first_policy_due_ && draft_.counters != nullptr) {
             fold(*draft_.counters);  // what was counted under the former rules and slots
         }
@@ -171,6 +182,7 @@ void Bookkeeper::run() {
         const std::chrono::nanoseconds used_before = processor_time();
         take_events();
         look();
+        watch_if_due(asked != looks_made_);
         const std::chrono::nanoseconds used = processor_time() - used_before;
         draft_.look_seconds = std::chrono::duration<double>(Clock::now() - start).count();
         save_if_due(stop);
@@ -212,6 +224,10 @@ void Bookkeeper::look() {
 }
 
 void Bookkeeper::fold(const CounterMapping& counters) {
+    {
+        const std::lock_guard lock(ledger_mutex_);
+        ledger_.set_time(unix_seconds());
+    }
     unsaved_ |= totals_.fold(counters, rules_known_ ? rule_names_ : std::vector<std::string>());
     const auto in_steps = [this](std::size_t count, const auto& fold_step) {
         const auto end = static_cast<std::uint32_t>(count);
@@ -233,6 +249,20 @@ void Bookkeeper::fold(const CounterMapping& counters) {
         });
     }
     unsaved_ |= changed_;
+}
+
+// Reading the tables of all workers takes some milliseconds: at most a fiftieth of one core.
+void Bookkeeper::watch_if_due(bool asked) {
+    const Clock::time_point start = Clock::now();
+    const std::chrono::nanoseconds used_before = processor_time();
+    if (draft_.counters == nullptr || draft_.policy == nullptr || (!asked && start < next_watch_)) {
+        return;
+    }
+    draft_.watch = std::make_shared<const WatchReport>(make_watch_report(
+        *draft_.counters, *draft_.policy, draft_.rules_since_s, monotonic_seconds()
+    ));
+    const Clock::duration used = processor_time() - used_before;
+    next_watch_ = start + std::max<Clock::duration>(options_.watch_period, used * 50);
 }
 
 void Bookkeeper::measure_load(const CounterMapping& counters) {

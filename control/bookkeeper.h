@@ -7,6 +7,7 @@
 #include "control/subscriber_cursor.h"
 #include "control/subscriber_ledger.h"
 #include "control/subscriber_ranking.h"
+#include "control/watch_report.h"
 #include "control/worker_totals.h"
 #include "rules/result.h"
 
@@ -36,6 +37,10 @@ struct Summary {
     std::map<std::string, PortTotals, std::less<>> ports;
     std::vector<SubscriberDrops> top;  // by frames dropped, most first
     std::size_t subscribers_with_drops = 0;
+    std::shared_ptr<const WatchReport>
+        watch;  // never nullptr; of the last dataplane, at most some seconds old
+    std::uint32_t rules_since_s =
+        0;  // monotonic seconds: since then rules have the numbers that they have
     std::vector<WorkerLoad> workers;
     std::shared_ptr<const RunningPolicy> policy;     // nullptr: none yet
     std::shared_ptr<const CounterMapping> counters;  // of the last dataplane, nullptr: none yet
@@ -52,6 +57,7 @@ struct BookkeeperOptions {
     unsigned top = 20;
     std::chrono::milliseconds look_period{1'000};
     std::chrono::milliseconds save_period{10'000};
+    std::chrono::milliseconds watch_period{5'000};
 };
 
 class Bookkeeper {
@@ -101,6 +107,7 @@ private:
     void measure_load(const CounterMapping& counters);
     void set_policy(std::shared_ptr<const RunningPolicy> policy);
     void rank_top();
+    void watch_if_due(bool asked);
     void leave_summary();
     void save_soon();
     void save_if_due(bool now);
@@ -129,6 +136,7 @@ private:
     bool unsaved_ = false;
     std::vector<LoadSample> load_samples_;
     std::chrono::steady_clock::time_point saved_;
+    std::chrono::steady_clock::time_point next_watch_;
     Summary draft_;
 
     mutable std::mutex mutex_;

@@ -63,6 +63,10 @@ CounterMapping::map(const FileDescriptor& counters, std::size_t bytes) {
     out->exemptions_offset_ = header.exemptions_offset;
     out->exemptions_stride_ = header.exemptions_stride;
     out->shadow_offset_ = header.shadow_offset;
+    out->instance_ = header.instance;
+    out->watch_places_ = header.watch_places;
+    out->watch_offset_ = header.watch_offset;
+    out->watch_stride_ = header.watch_stride;
     return std::shared_ptr<const CounterMapping>(out);
 }
 
@@ -81,8 +85,8 @@ const char* CounterMapping::fault_of_header() const noexcept {
     if (head.worker_count == 0 || head.worker_count > kWorkersMax || head.port_count > kPortsMax) {
         return "number of workers or ports out of bounds";
     }
-    if (head.active_places > kActivePlacesMax) {
-        return "number of active subscribers out of bounds";
+    if (head.active_places > kActivePlacesMax || head.watch_places > kActivePlacesMax) {
+        return "number of active or watched subscribers out of bounds";
     }
     const std::uint64_t slots = std::uint64_t{head.slot_capacity} + head.active_places;
     if (head.workers_offset % alignof(WorkerCounters) != 0
@@ -90,6 +94,9 @@ const char* CounterMapping::fault_of_header() const noexcept {
         || head.slots_stride % alignof(SlotCounters) != 0
         || head.active_offset % alignof(ActiveEntry) != 0
         || head.active_stride % alignof(ActiveEntry) != 0
+        || head.watch_offset % alignof(WatchEntry) != 0
+        || head.watch_stride % alignof(WatchEntry) != 0 || head.watch_places % kWatchWays != 0
+        || (head.watch_places & (head.watch_places - 1)) != 0
         || head.slots_stride < slots * sizeof(SlotCounters)
         || head.active_stride < head.active_places * sizeof(ActiveEntry)
         || head.exemptions_offset % alignof(ExemptionCounters) != 0
@@ -103,6 +110,8 @@ const char* CounterMapping::fault_of_header() const noexcept {
             std::uint64_t{head.worker_count} * kShadowBlocks,
             sizeof(ShadowCounters)
         )
+        || head.watch_stride < watch_table_bytes(head.watch_places)
+        || !fits(bytes_, head.watch_offset, head.worker_count, head.watch_stride)
         || !fits(bytes_, head.workers_offset, head.worker_count, sizeof(WorkerCounters))
         || !fits(bytes_, head.slots_offset, head.worker_count, head.slots_stride)
         || !fits(bytes_, head.active_offset, head.worker_count, head.active_stride)) {
@@ -122,6 +131,10 @@ std::span<const SlotCounters> CounterMapping::used_slots(unsigned worker) const 
 std::span<const ActiveEntry> CounterMapping::active_entries(unsigned worker) const noexcept {
     const std::byte* const first = base_ + active_offset_ + worker * active_stride_;
     return {reinterpret_cast<const ActiveEntry*>(first), active_places_};
+}
+
+WatchTableView CounterMapping::watched(unsigned worker) const noexcept {
+    return {base_ + watch_offset_ + worker * watch_stride_, watch_places_, instance_};
 }
 
 std::span<const SlotCounters> CounterMapping::active_slots(unsigned worker) const noexcept {

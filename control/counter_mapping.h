@@ -7,6 +7,7 @@
 #include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
+#include "rules/watch_table.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -56,6 +57,9 @@ public:
     [[nodiscard]] const ShadowCounters&
     shadow(unsigned worker, std::uint64_t number) const noexcept;
 
+    // One worker's table of subscribers under watch.
+    [[nodiscard]] WatchTableView watched(unsigned worker) const noexcept;
+
 private:
     CounterMapping(const std::byte* base, std::size_t bytes) noexcept
         : base_(base)
@@ -77,6 +81,10 @@ private:
     std::size_t exemptions_offset_ = 0;
     std::size_t exemptions_stride_ = 0;
     std::size_t shadow_offset_ = 0;
+    std::uint64_t instance_ = 0;
+    std::size_t watch_places_ = 0;
+    std::size_t watch_offset_ = 0;
+    std::size_t watch_stride_ = 0;
 };
 
 }  // namespace portcullis

@@ -301,6 +301,25 @@ void add_subscribers(MetricFamilies& out, const Summary& summary) {
     }
 }
 
+// Every pair of labels is there from the start, so that alerts need no absent().
+void add_suspicions(MetricFamilies& out, const WatchReport& report) {
+    out.gauge(
+        "watched_subscribers",
+        "Subscribers under watch because rules dropped what they sent, by what their attempts look "
+        "like and "
+        "how much speaks for it."
+    );
+    for (unsigned behaviour = 0; behaviour < kBehaviourCount; ++behaviour) {
+        for (unsigned suspicion = 0; suspicion < kSuspicionCount; ++suspicion) {
+            out.add(
+                {{"behaviour", label(static_cast<Behaviour>(behaviour))},
+                 {"suspicion", label(static_cast<Suspicion>(suspicion))}},
+                report.counts[behaviour][suspicion]
+            );
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<prometheus::MetricFamily> Metrics::Collect() const {
@@ -324,6 +343,12 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
         "Frames of pools without slots of their own that were counted for nobody."
     );
     out.add({}, sums.active_table_overflow_frames);
+    out.counter(
+        "unwatched_dropped_frames_total",
+        "Frames that rules dropped of subscribers for whom the table of those under watch had no "
+        "room."
+    );
+    out.add({}, sums.unwatched_frames);
     out.gauge(
         "conservation_error_frames",
         "Frames received that left by no counted door. Must be 0; above, frames were lost or made."
@@ -333,6 +358,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     add_workers(out, *summary);
     add_policy(out, *summary, status);
     add_subscribers(out, *summary);
+    add_suspicions(out, *summary->watch);
     out.counter(
         "subscriber_series_left_out_total",
         "Series above the limit, left out of responses of /metrics/subscribers."

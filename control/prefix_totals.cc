@@ -24,14 +24,6 @@ struct StoredPrefix {
     ColumnTotals dropped;
 };
 
-void add_to(ColumnTotals& totals, const ColumnTotals& more) {
-    for (unsigned column = 0; column < totals.size(); ++column) {
-        totals[column].frames += more[column].frames;
-        totals[column].flows += more[column].flows;
-        totals[column].bytes += more[column].bytes;
-    }
-}
-
 }  // namespace
 
 PrefixTotals::PrefixTotals(std::size_t entries_max)
@@ -48,7 +40,9 @@ PrefixTotals::Added PrefixTotals::add(const Prefix& prefix, const ColumnTotals& 
     if (out.index == kNowhere) {
         lost_frames_ += more[0].frames + more[1].frames;
     } else {
-        add_to(entries_[out.index].dropped, more);
+        for (unsigned column = 0; column < more.size(); ++column) {
+            entries_[out.index].dropped[column].add(more[column]);
+        }
     }
     return out;
 }

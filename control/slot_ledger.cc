@@ -62,15 +62,21 @@ void SlotLedger::for_each_sum(
     }
 }
 
-bool SlotLedger::fold(const CounterMapping& counters, std::uint32_t first, std::uint32_t end) {
+bool SlotLedger::fold(
+    const CounterMapping& counters,
+    std::uint32_t first,
+    std::uint32_t end,
+    std::uint32_t unix_s
+) {
     bool changed = false;
     for_each_sum(counters, first, end, [&](DropEntry& entry, const Sum& now) {
         const std::uint32_t frames = now.frames - entry.counted_frames;
         const std::uint32_t flows = now.flows - entry.counted_flows;
-        changed |= frames != 0 || now.bytes != entry.counted_bytes;
-        entry.frames += frames;
-        entry.flows += flows;
-        entry.bytes += now.bytes - entry.counted_bytes;
+        const std::uint64_t bytes = now.bytes - entry.counted_bytes;
+        if (frames != 0 || bytes != 0) {
+            changed = true;
+            entry.books.add({frames, flows, bytes, unix_s, unix_s});
+        }
         entry.counted_frames = now.frames;
         entry.counted_flows = now.flows;
         entry.counted_bytes = now.bytes;
@@ -98,29 +104,21 @@ void SlotLedger::skip_all(const CounterMapping& counters) {
 void SlotLedger::replace_first_rule() {
     std::vector<std::uint32_t> slots;
     table_.for_each([&](SlotIndex slot, unsigned column, const DropEntry& entry) {
-        if (column == 0 && entry.frames != 0) {
+        if (column == 0 && entry.books.frames != 0) {
             slots.push_back(slot.value);
         }
     });
     for (const std::uint32_t slot : slots) {
         DropEntry& first = table_.at(SlotIndex{slot}, 0);
-        DropEntry& rest = table_.at(SlotIndex{slot}, 1);
-        rest.frames += first.frames;
-        rest.flows += first.flows;
-        rest.bytes += first.bytes;
-        first.frames = 0;
-        first.flows = 0;
-        first.bytes = 0;
+        table_.at(SlotIndex{slot}, 1).books.add(first.books);
+        first.books = {};
     }
 }
 
 void SlotLedger::add(SlotIndex slot, const ColumnTotals& more) {
     for (unsigned column = 0; column < DropTable::kColumns; ++column) {
         if (more[column].frames != 0) {
-            DropEntry& entry = table_.at(slot, column);
-            entry.frames += more[column].frames;
-            entry.flows += more[column].flows;
-            entry.bytes += more[column].bytes;
+            table_.at(slot, column).books.add(more[column]);
         }
     }
 }
@@ -128,16 +126,14 @@ void SlotLedger::add(SlotIndex slot, const ColumnTotals& more) {
 void SlotLedger::move_totals(const std::function<SlotIndex(SlotIndex)>& home_of) {
     std::vector<std::pair<SlotIndex, ColumnTotals>> moved;
     table_.for_each([&](SlotIndex slot, unsigned column, DropEntry& entry) {
-        if (entry.frames == 0) {
+        if (entry.books.frames == 0) {
             return;
         }
         if (const SlotIndex home = home_of(slot); home != slot) {
             ColumnTotals totals;
-            totals[column] = {entry.frames, entry.flows, entry.bytes};
+            totals[column] = entry.books;
             moved.emplace_back(home, totals);
-            entry.frames = 0;
-            entry.flows = 0;
-            entry.bytes = 0;
+            entry.books = {};
         }
     });
     for (const auto& [home, totals] : moved) {
@@ -149,7 +145,7 @@ ColumnTotals SlotLedger::totals_of(SlotIndex slot) const noexcept {
     ColumnTotals out;
     for (unsigned column = 0; column < DropTable::kColumns; ++column) {
         if (const DropEntry* const entry = table_.find(slot, column)) {
-            out[column] = {entry->frames, entry->flows, entry->bytes};
+            out[column] = entry->books;
         }
     }
     return out;

@@ -15,10 +15,15 @@ namespace portcullis {
 
 class SlotLedger {
 public:
-    // Adds what was counted in slots [first, end) since they were last looked at. A whole look goes from 0 to
+    // Adds what was counted in slots [first, end) since they were last looked at; it was seen now, at `unix_s`. A whole look goes from 0 to
     // counters.header().slots_used in steps, so that readers need not wait for all of it. Returns whether
     // anything has changed.
-    bool fold(const CounterMapping& counters, std::uint32_t first, std::uint32_t end);
+    bool fold(
+        const CounterMapping& counters,
+        std::uint32_t first,
+        std::uint32_t end,
+        std::uint32_t unix_s
+    );
 
     // The next counters to be folded are those of a new dataplane: they began at zero.
     void begin_instance();

@@ -9,9 +9,7 @@ namespace {
 
 void add_to(ColumnTotals& totals, const ColumnTotals& more) {
     for (unsigned column = 0; column < totals.size(); ++column) {
-        totals[column].frames += more[column].frames;
-        totals[column].flows += more[column].flows;
-        totals[column].bytes += more[column].bytes;
+        totals[column].add(more[column]);
     }
 }
 

@@ -26,6 +26,13 @@ struct SubscriberDrops {
     [[nodiscard]] std::uint64_t frames() const noexcept {
         return dropped[0].frames + dropped[1].frames;
     }
+
+    // Of both columns together.
+    [[nodiscard]] DropBooks whole() const noexcept {
+        DropBooks out = dropped[0];
+        out.add(dropped[1]);
+        return out;
+    }
 };
 
 // Goes through the subscribers with drops, each once, piece by piece: between two calls the ledger may be folded on.

@@ -23,7 +23,7 @@ bool SubscriberLedger::fold_slots(
     std::uint32_t first,
     std::uint32_t end
 ) {
-    return slots_.fold(counters, first, end);
+    return slots_.fold(counters, first, end, now_s_);
 }
 
 bool SubscriberLedger::fold_active(
@@ -32,7 +32,11 @@ bool SubscriberLedger::fold_active(
     std::uint32_t end
 ) {
     bool changed = false;
-    active_.fold(counters, first, end, [&](const Prefix& prefix, const ColumnTotals& more) {
+    active_.fold(counters, first, end, [&](const Prefix& prefix, ColumnTotals& more) {
+        for (DropBooks& books : more) {
+            books.first_seen_s = books.bytes == 0 ? 0 : now_s_;
+            books.last_seen_s = books.first_seen_s;
+        }
         changed |= add(prefix, more);
     });
     return changed;
@@ -75,12 +79,8 @@ void SubscriberLedger::skip_slots(const CounterMapping& counters) {
 void SubscriberLedger::replace_first_rule() {
     slots_.replace_first_rule();
     for (PrefixTotals::Entry& entry : prefixes_.entries()) {
-        DropTotals& first = entry.dropped[0];
-        DropTotals& rest = entry.dropped[1];
-        rest.frames += first.frames;
-        rest.flows += first.flows;
-        rest.bytes += first.bytes;
-        first = {};
+        entry.dropped[1].add(entry.dropped[0]);
+        entry.dropped[0] = {};
     }
 }
 

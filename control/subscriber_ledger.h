@@ -25,6 +25,9 @@ class SubscriberLedger {
 public:
     SubscriberLedger();
 
+    // It is `unix_s` now: what is added from here on was seen then.
+    void set_time(std::uint32_t unix_s) noexcept { now_s_ = unix_s; }
+
     // Add what was counted since the last look: in slots, or places of the active tables, [first, end). A
     // whole look goes in steps, so that readers need not wait for all of it. Returns whether anything changed.
     bool fold_slots(const CounterMapping& counters, std::uint32_t first, std::uint32_t end);
@@ -66,6 +69,7 @@ private:
     ActiveLedger active_;
     PrefixTotals prefixes_;
     std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> prefixes_of_group_;
+    std::uint32_t now_s_ = 0;
 };
 
 }  // namespace portcullis

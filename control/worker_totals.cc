@@ -46,6 +46,7 @@ FrameSums frame_sums(const CounterMapping& counters) {
         }
         out.unattributed_frames += worker.unattributed_frames.read();
         out.active_table_overflow_frames += worker.active_table_overflow_frames.read();
+        out.unwatched_frames += worker.unwatched_frames.read();
     }
     return out;
 }

@@ -34,6 +34,7 @@ struct FrameSums {
         judged;
     std::uint64_t unattributed_frames = 0;
     std::uint64_t active_table_overflow_frames = 0;
+    std::uint64_t unwatched_frames = 0;
 };
 
 struct PortTotals {

@@ -24,7 +24,7 @@ namespace {
 constexpr std::int64_t kVersion = 1;
 constexpr std::size_t kTextBytesMax = std::size_t{1} << 20U;
 
-constexpr std::array<KeySpec, 14> kKeys = {{
+constexpr std::array<KeySpec, 15> kKeys = {{
     {"version", "version = 1"},
     {"pair", "[[pair]]"},
     {"workers", "workers = 4"},
@@ -34,6 +34,7 @@ constexpr std::array<KeySpec, 14> kKeys = {{
     {"wait_for_policy", "wait_for_policy = true"},
     {"subscriber_slots", "subscriber_slots = 8388608"},
     {"active_subscribers", "active_subscribers = 1048576"},
+    {"watched_subscribers", "watched_subscribers = 65536"},
     {"memory_mib", "memory_mib = 2048"},
     {"test_mode", "test_mode = true"},
     {"socket", "socket = \"/run/portcullis/dataplane.sock\""},
@@ -77,6 +78,7 @@ public:
         out_.test_mode = top_.boolean("test_mode", out_.test_mode);
         read_number("subscriber_slots", 1U, kSubscriberSlotsMax, out_.subscriber_slots);
         read_number("active_subscribers", 0U, kActiveSubscribersMax, out_.active_subscribers);
+        read_number("watched_subscribers", 0U, kWatchedSubscribersMax, out_.watched_subscribers);
         read_number("memory_mib", 1U, kMemoryMibMax, out_.memory_mib);
         if (const TextValue* socket = top_.find("socket", TextKind::string)) {
             out_.socket = socket->text;

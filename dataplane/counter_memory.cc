@@ -29,7 +29,8 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
 }
 
 // Where everything lies: the header, the workers' counters, then each worker's slots, each one's table of active
-// subscribers, and what each counts beside. Slots and tables begin at huge page boundaries: no two workers share a page of them.
+// subscribers, what each counts beside, and each one's table of subscribers under watch. Slots and tables begin at
+// huge page boundaries: no two workers share a page of them.
 struct Offsets {
     std::uint64_t workers = 0;
     std::uint64_t slots = 0;
@@ -39,6 +40,8 @@ struct Offsets {
     std::uint64_t exemptions = 0;
     std::uint64_t exemptions_stride = 0;
     std::uint64_t shadow = 0;
+    std::uint64_t watch = 0;
+    std::uint64_t watch_stride = 0;
     std::uint64_t bytes = 0;
 };
 
@@ -54,10 +57,12 @@ Offsets offsets_of(const CounterShape& shape) {
     out.exemptions_stride =
         round_up(std::uint64_t{kOverlayPlaces} * sizeof(ExemptionCounters), kPageBytes);
     out.shadow = out.exemptions + shape.workers * out.exemptions_stride;
-    out.bytes = round_up(
+    out.watch = round_up(
         out.shadow + std::uint64_t{shape.workers} * kShadowBlocks * sizeof(ShadowCounters),
         kHugePageBytes
     );
+    out.watch_stride = round_up(watch_table_bytes(shape.watch_places), kHugePageBytes);
+    out.bytes = out.watch + shape.workers * out.watch_stride;
     return out;
 }
 
@@ -106,6 +111,9 @@ void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets
     header.exemptions_offset = offsets.exemptions;
     header.exemptions_stride = offsets.exemptions_stride;
     header.shadow_offset = offsets.shadow;
+    header.watch_offset = offsets.watch;
+    header.watch_stride = offsets.watch_stride;
+    header.watch_places = shape.watch_places;
     header.port_count =
         static_cast<std::uint32_t>(std::min<std::size_t>(shape.ports.size(), header.ports.size()));
     for (std::uint32_t i = 0; i < header.port_count; ++i) {
@@ -204,6 +212,25 @@ ShadowCounters* CounterMemory::shadow(unsigned worker) noexcept {
     return reinterpret_cast<ShadowCounters*>(
         pages_.bytes().data() + shadow_offset(header(), worker, 0)
     );
+}
+
+WatchTable CounterMemory::watch(unsigned worker) noexcept {
+    const CounterHeader& layout = header();
+    // The instance is random: who sends frames cannot tell which destinations look alike to the sketches.
+    return {
+        pages_.bytes().data() + watch_offset(layout, worker), layout.watch_places, layout.instance};
+}
+
+void CounterMemory::populate_watch() noexcept {
+    if (std::exchange(watch_populated_, true)) {
+        return;
+    }
+    const CounterHeader& layout = header();
+    for (unsigned i = 0; i < layout.worker_count; ++i) {
+        populate(
+            pages_.bytes().data() + watch_offset(layout, i), watch_table_bytes(layout.watch_places)
+        );
+    }
 }
 
 void CounterMemory::populate_slots(std::uint32_t count) noexcept {

@@ -10,6 +10,7 @@
 #include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
+#include "rules/watch_table.h"
 
 #include <cstdint>
 #include <string>
@@ -21,6 +22,7 @@ struct CounterShape {
     std::uint32_t workers = 1;
     std::uint32_t slot_capacity = 0;
     std::uint32_t active_places = 0;  // for subscribers of sparse pools; 0 or a power of two
+    std::uint32_t watch_places = 0;   // for subscribers under watch; 0 or a power of two
     std::vector<std::string> ports;   // names, in order
     std::uint64_t tsc_hz = 0;
 };
@@ -38,6 +40,7 @@ public:
     [[nodiscard]] ExemptionCounters* exemptions(unsigned worker) noexcept;
     // kShadowBlocks of them.
     [[nodiscard]] ShadowCounters* shadow(unsigned worker) noexcept;
+    [[nodiscard]] WatchTable watch(unsigned worker) noexcept;
 
     // What clients map. Nobody but this process can map it writable, nor change its size.
     [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
@@ -56,6 +59,8 @@ public:
 
     // Makes every worker's counters of shadow policy `number` zero. Only while no worker uses them.
     void clear_shadow(std::uint64_t number) noexcept;
+    // Makes the tables of subscribers under watch present in memory.
+    void populate_watch() noexcept;
 
 private:
     CounterMemory(FileDescriptor descriptor, Pages pages, bool in_huge_pages) noexcept;
@@ -68,6 +73,7 @@ private:
     std::uint32_t populated_slots_ = 0;
     bool active_populated_ = false;
     bool exemptions_populated_ = false;
+    bool watch_populated_ = false;
 };
 
 }  // namespace portcullis::dataplane

@@ -93,6 +93,7 @@ Errors Dataplane::make_counters() {
     shape.workers = options_.workers;
     shape.slot_capacity = options_.subscriber_slots;
     shape.active_places = options_.active_subscribers;
+    shape.watch_places = options_.watched_subscribers;
     shape.tsc_hz = rte_get_tsc_hz();
     for (const Port& port : ports_->all()) {
         shape.ports.push_back(port.name());
@@ -124,6 +125,7 @@ Errors Dataplane::start_workers() {
         state->counters = &counters_->worker(worker);
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);
+        state->watch = counters_->watch(worker);
         state->first_active_slot = options_.subscriber_slots;
         state->exemptions = counters_->exemptions(worker);
         state->shadow_counters = counters_->shadow(worker);

@@ -4,6 +4,7 @@
 #include "dataplane/cpu_list.h"
 #include "dataplane/exit_status.h"
 #include "rules/counter_layout.h"
+#include "rules/watch_table.h"
 
 #include <CLI/CLI.hpp>
 
@@ -132,6 +133,14 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
            "Of pools too large for that: room for the counters of this many at a time"
     )
         ->check(between(0U, kActiveSubscribersMax))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option(
+           "--watched-subscribers",
+           options.watched_subscribers,
+           "Of those with drops: room for what tells who is infected, for this many at a time"
+    )
+        ->check(between(0U, kWatchedSubscribersMax))
         ->type_name("N")
         ->capture_default_str();
     app.add_option(
@@ -311,6 +320,9 @@ void put_together(const Parsed& parsed, Options& options) {
     }
     take_cpus(parsed, options);
     options.active_subscribers = rounded_up(options.active_subscribers);
+    if (options.watched_subscribers != 0) {
+        options.watched_subscribers = rounded_up(std::max(options.watched_subscribers, kWatchWays));
+    }
     if (!parsed.raw.eal.empty()) {
         options.eal_arguments = words_of(parsed.raw.eal);
     }

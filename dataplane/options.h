@@ -50,6 +50,7 @@ enum class Idle : std::uint8_t {
 
 inline constexpr std::uint32_t kSubscriberSlotsMax = 1U << 30U;
 inline constexpr std::uint32_t kActiveSubscribersMax = 1U << 26U;
+inline constexpr std::uint32_t kWatchedSubscribersMax = 1U << 24U;
 inline constexpr std::uint32_t kMemoryMibMax = 1U << 22U;
 inline constexpr std::array<std::string_view, 4> kLogLevels = {"error", "warn", "info", "debug"};
 
@@ -62,6 +63,8 @@ struct Options {
     std::uint32_t subscriber_slots = 8'388'608;
     // Of pools that are too large for slots of their own; 0 or a power of two.
     std::uint32_t active_subscribers = 1'048'576;
+    // Whose outbound drops are looked at more closely; 0 or a power of two.
+    std::uint32_t watched_subscribers = 65'536;
     std::uint32_t workers = 1;
     std::vector<unsigned> cpus;    // empty, or one a worker
     std::uint32_t memory_mib = 0;  // for frames and rings; 0: as it is needed, 512 in tests

@@ -132,6 +132,7 @@ std::optional<Refusal> Publisher::begin(const Publish& publish, int descriptor) 
     }
     if (slot_memory_ == SlotMemory::populated) {
         counters_.populate_slots(header.slot_count);
+        counters_.populate_watch();
         if (header.sparse_pools != 0) {
             counters_.populate_active();
         }

@@ -127,6 +127,27 @@ void place_active(WorkerState& state, Direction direction, unsigned i) noexcept 
     }
 }
 
+// What a subscriber sent, and a rule dropped, tells what it tries. Of a tunnelled frame the destination is not told.
+[[gnu::noinline]] void watch(WorkerState& state, unsigned i) noexcept {
+    const JudgedBurst& judged = state.judged;
+    const Attribution attribution = judged.attribution(i, Direction::outbound);
+    if (attribution.pool == 0) {
+        return;
+    }
+    const unsigned length = state.image->pools[attribution.pool].subscriber_prefix_length;
+    const AddressWords mask = mask_of(length);
+    const WatchedFrame frame{
+        attribution.family,
+        static_cast<std::uint8_t>(length),
+        judged.outcomes[i].rule,
+        judged.initial_syn(i) && !judged.is_inner(i),
+        {attribution.address.high & mask.high, attribution.address.low & mask.low},
+        judged.keys[i].destination};
+    if (!state.watch.note(frame, state.now_s)) {
+        state.counters->unwatched_frames.add(1);
+    }
+}
+
 // Counts a frame that left the common way: dropped, or passed for a reason worth a counter.
 [[gnu::noinline]] void
 account_notable(WorkerState& state, Direction direction, unsigned i) noexcept {
@@ -154,6 +175,9 @@ account_notable(WorkerState& state, Direction direction, unsigned i) noexcept {
     case Reason::rule:
         rule.dropped[side].add(1, length);
         rule.dropped_flows.add(flows);
+        if (direction == Direction::outbound) {
+            watch(state, i);
+        }
         break;
     case Reason::monitored:
         rule.monitored[side].add(1, length);

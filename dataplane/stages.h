@@ -10,6 +10,7 @@
 #include "rules/decision.h"
 #include "rules/image.h"
 #include "rules/key.h"
+#include "rules/watch_table.h"
 
 #include <array>
 #include <cstddef>
@@ -61,6 +62,7 @@ struct WorkerState {
     SlotCounters* slots =
         nullptr;         // CounterHeader::slot_capacity, then one for each place of `active`
     ActiveTable active;  // may be empty
+    WatchTable watch;    // may be empty
     std::uint32_t first_active_slot = 0;
     ExemptionCounters* exemptions = nullptr;    // kOverlayPlaces
     ShadowCounters* shadow_counters = nullptr;  // kShadowBlocks

@@ -17,7 +17,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
-inline constexpr std::uint32_t kCounterVersion = 2;
+inline constexpr std::uint32_t kCounterVersion = 3;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
@@ -120,6 +120,8 @@ struct alignas(128) WorkerCounters {
     std::array<RuleCounters, kRulesMax> rules;
     Counter unattributed_frames;
     Counter active_table_overflow_frames;  // of sparse pools, counted for nobody
+    Counter
+        unwatched_frames;  // outbound, dropped by a rule, of subscribers that are not under watch
     Counter turns;
     Counter busy_turns;         // turns that received at least one frame
     Counter busy_cycles;        // of the TSC, in busy turns
@@ -162,6 +164,9 @@ struct alignas(128) CounterHeader {
     std::uint64_t exemptions_offset = 0;  // worker 0's ExemptionCounters[kOverlayPlaces]
     std::uint64_t exemptions_stride = 0;  // bytes from one worker's to the next one's
     std::uint64_t shadow_offset = 0;  // worker 0's ShadowCounters[kShadowBlocks], then worker 1's
+    std::uint64_t watch_offset = 0;   // worker 0's table of subscribers under watch (watch_table.h)
+    std::uint64_t watch_stride = 0;   // bytes from one worker's table to the next one's
+    std::uint64_t watch_places = 0;
     std::atomic<std::uint64_t> shadow_number{0};  // the shadow policy that is judged, 0: none
     std::atomic<std::uint64_t> generation{0};     // effective on all workers
     std::atomic<std::uint64_t> slots_used{
@@ -185,6 +190,11 @@ slots_offset(const CounterHeader& header, unsigned worker) noexcept {
 [[nodiscard]] inline std::size_t
 active_offset(const CounterHeader& header, unsigned worker) noexcept {
     return header.active_offset + worker * header.active_stride;
+}
+
+[[nodiscard]] inline std::size_t
+watch_offset(const CounterHeader& header, unsigned worker) noexcept {
+    return header.watch_offset + worker * header.watch_stride;
 }
 
 }  // namespace portcullis

@@ -16,6 +16,20 @@ std::uint16_t kind_of(const WatchedFrame& frame) noexcept {
     return kind_of(frame.family, frame.prefix_length);
 }
 
+std::uint64_t fingerprint_of(std::uint64_t seed, const WatchedFrame& frame) noexcept {
+    return destination_hash(seed + kind_of(frame), frame.prefix.high, frame.prefix.low) | 1U;
+}
+
+std::uint32_t first_place(std::uint64_t fingerprint, std::uint32_t bucket_mask) noexcept {
+    return (static_cast<std::uint32_t>(fingerprint >> 32U) & bucket_mask) * kWatchWays;
+}
+
+bool is_of(const WatchEntry& entry, const WatchedFrame& frame) noexcept {
+    return entry.kind.load(kRelaxed) == kind_of(frame)
+           && entry.high.load(kRelaxed) == frame.prefix.high
+           && entry.low.load(kRelaxed) == frame.prefix.low;
+}
+
 void note_sighting(WatchEntry& entry, std::uint32_t now_s) noexcept {
     entry.last_s.store(now_s, kRelaxed);
     const std::uint16_t sightings = entry.sightings.load(kRelaxed);
@@ -59,36 +73,15 @@ WatchTable::WatchTable(std::byte* memory, std::uint64_t places, std::uint64_t se
     }
 }
 
-std::uint64_t WatchTable::fingerprint_of(const WatchedFrame& frame) const noexcept {
-    return destination_hash(seed_ + kind_of(frame), frame.prefix.high, frame.prefix.low) | 1U;
-}
-
-std::uint32_t WatchTable::first_place(std::uint64_t fingerprint) const noexcept {
-    return (static_cast<std::uint32_t>(fingerprint >> 32U) & bucket_mask_) * kWatchWays;
-}
-
-bool WatchTable::holds(std::uint32_t place, const WatchedFrame& frame) const noexcept {
-    const WatchEntry& entry = entries_[place];
-    return entry.kind.load(kRelaxed) == kind_of(frame)
-           && entry.high.load(kRelaxed) == frame.prefix.high
-           && entry.low.load(kRelaxed) == frame.prefix.low;
-}
-
-void WatchTable::prefetch(const WatchedFrame& frame) const noexcept {
-    if (!empty()) {
-        __builtin_prefetch(index_ + first_place(fingerprint_of(frame)));
-    }
-}
-
 bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
     if (empty()) {
         return false;
     }
-    const std::uint64_t fingerprint = fingerprint_of(frame);
-    const std::uint32_t first = first_place(fingerprint);
+    const std::uint64_t fingerprint = fingerprint_of(seed_, frame);
+    const std::uint32_t first = first_place(fingerprint, bucket_mask_);
     std::uint32_t place = kNoPlace;
     for (std::uint32_t i = first; i < first + kWatchWays; ++i) {
-        if (index_[i].load(kRelaxed) == fingerprint && holds(i, frame)) {
+        if (index_[i].load(kRelaxed) == fingerprint && is_of(entries_[i], frame)) {
             place = i;
             break;
         }
@@ -128,7 +121,7 @@ std::uint32_t WatchTable::enter(
     const WatchedFrame& frame,
     std::uint32_t now_s
 ) noexcept {
-    const std::uint32_t first = first_place(fingerprint);
+    const std::uint32_t first = first_place(fingerprint, bucket_mask_);
     std::uint32_t weakest = first;
     std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
     std::uint32_t fewest = std::numeric_limits<std::uint32_t>::max();
@@ -151,6 +144,34 @@ std::uint32_t WatchTable::enter(
     hand_over(entries_[weakest], frame, now_s);
     index_[weakest].store(fingerprint, kRelaxed);
     return weakest;
+}
+
+WatchTableView::WatchTableView(
+    const std::byte* memory,
+    std::uint64_t places,
+    std::uint64_t seed
+) noexcept
+    : index_(reinterpret_cast<const std::atomic<std::uint64_t>*>(memory))
+    , entries_(reinterpret_cast<const WatchEntry*>(memory + places * sizeof(std::uint64_t)), places)
+    , seed_(seed) {}
+
+const WatchEntry* WatchTableView::find(const Prefix& subscriber) const noexcept {
+    if (entries_.size() < kWatchWays) {
+        return nullptr;
+    }
+    WatchedFrame frame;
+    frame.family = subscriber.address.family;
+    frame.prefix_length = subscriber.length;
+    frame.prefix = words_of(subscriber.address);
+    const std::uint64_t fingerprint = fingerprint_of(seed_, frame);
+    const auto mask = static_cast<std::uint32_t>(entries_.size() / kWatchWays - 1);
+    const std::uint32_t first = first_place(fingerprint, mask);
+    for (std::uint32_t i = first; i < first + kWatchWays; ++i) {
+        if (index_[i].load(kRelaxed) == fingerprint && is_of(entries_[i], frame)) {
+            return &entries_[i];
+        }
+    }
+    return nullptr;
 }
 
 void WatchedSubscriber::merge(const WatchedSubscriber& other) noexcept {

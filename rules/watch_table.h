@@ -78,18 +78,12 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return index_ == nullptr; }
 
-    // Asks for the line of the index that note() will look at.
-    void prefetch(const WatchedFrame& frame) const noexcept;
-
     // Takes note of `frame`. False if its subscriber has no place in the table. `now_s`: coarse monotonic seconds.
     bool note(const WatchedFrame& frame, std::uint32_t now_s) noexcept;
 
 private:
     static constexpr std::uint32_t kNoPlace = 0xFFFF'FFFFU;
 
-    [[nodiscard]] std::uint64_t fingerprint_of(const WatchedFrame& frame) const noexcept;
-    [[nodiscard]] std::uint32_t first_place(std::uint64_t fingerprint) const noexcept;
-    [[nodiscard]] bool holds(std::uint32_t place, const WatchedFrame& frame) const noexcept;
     [[nodiscard]] std::uint32_t
     enter(std::uint64_t fingerprint, const WatchedFrame& frame, std::uint32_t now_s) noexcept;
     [[nodiscard]] bool may_enter(std::uint32_t now_s) noexcept;
@@ -100,6 +94,22 @@ private:
     std::uint32_t bucket_mask_ = 0;
     std::uint32_t second_ = 0;  // that entries_left_ is of
     std::uint32_t entries_left_ = kEntriesPerSecond;
+};
+
+// One worker's table, as a reader in another process sees it. Borrows the memory.
+class WatchTableView {
+public:
+    WatchTableView(const std::byte* memory, std::uint64_t places, std::uint64_t seed) noexcept;
+
+    [[nodiscard]] std::span<const WatchEntry> entries() const noexcept { return entries_; }
+
+    // The entry of exactly `subscriber`, if it is under watch.
+    [[nodiscard]] const WatchEntry* find(const Prefix& subscriber) const noexcept;
+
+private:
+    const std::atomic<std::uint64_t>* index_;
+    std::span<const WatchEntry> entries_;
+    std::uint64_t seed_;
 };
 
 // What a reader finds at one place.

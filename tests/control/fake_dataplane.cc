@@ -24,6 +24,8 @@ namespace portcullis::test {
 
 namespace {
 
+constexpr std::uint64_t kWatchPlaces = 256;
+
 void require(bool holds, const char* what) {
     if (!holds) {
         throw std::runtime_error(std::string("fake dataplane: ") + what);
@@ -102,7 +104,10 @@ CounterMemory::CounterMemory(
     const std::size_t first_exemptions = first_active + workers * active_stride;
     const std::size_t exemptions_stride = kOverlayPlaces * sizeof(ExemptionCounters);
     const std::size_t first_shadow = first_exemptions + workers * exemptions_stride;
-    bytes_ = page_up(first_shadow + std::size_t{workers} * kShadowBlocks * sizeof(ShadowCounters));
+    const std::size_t first_watch =
+        page_up(first_shadow + std::size_t{workers} * kShadowBlocks * sizeof(ShadowCounters));
+    const std::size_t watch_stride = page_up(watch_table_bytes(kWatchPlaces));
+    bytes_ = first_watch + workers * watch_stride;
     file_ = FileDescriptor(::memfd_create("fake-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     require(file_ && ::ftruncate(file_.get(), static_cast<off_t>(bytes_)) == 0, "memfd");
     void* const base = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
@@ -127,6 +132,9 @@ CounterMemory::CounterMemory(
     header->exemptions_offset = first_exemptions;
     header->exemptions_stride = exemptions_stride;
     header->shadow_offset = first_shadow;
+    header->watch_offset = first_watch;
+    header->watch_stride = watch_stride;
+    header->watch_places = kWatchPlaces;
 }
 
 CounterMemory::~CounterMemory() {
@@ -151,6 +159,10 @@ ActiveTable CounterMemory::active(unsigned worker) noexcept {
 
 SlotCounters& CounterMemory::active_slot(unsigned worker, std::uint32_t place) noexcept {
     return slot(worker, header().slot_capacity + place);
+}
+
+WatchTable CounterMemory::watch(unsigned worker) noexcept {
+    return {base_ + watch_offset(header(), worker), kWatchPlaces, header().instance};
 }
 
 std::shared_ptr<const CounterMapping> CounterMemory::map() const {

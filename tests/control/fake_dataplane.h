@@ -7,6 +7,7 @@
 #include "rules/active_table.h"
 #include "rules/counter_layout.h"
 #include "rules/intake_protocol.h"
+#include "rules/watch_table.h"
 
 #include <atomic>
 #include <cstddef>
@@ -63,6 +64,9 @@ public:
     [[nodiscard]] ActiveTable active(unsigned worker) noexcept;
     // The counters of a place of the table.
     [[nodiscard]] SlotCounters& active_slot(unsigned worker, std::uint32_t place) noexcept;
+
+    // The table of subscribers under watch, as a worker uses it. Another call, another budget of entries.
+    [[nodiscard]] WatchTable watch(unsigned worker) noexcept;
 
     // The same memory as clients map it.
     [[nodiscard]] std::shared_ptr<const CounterMapping> map() const;

@@ -85,6 +85,7 @@ before_policy = "drop"
 wait_for_policy = true
 subscriber_slots = 1000
 active_subscribers = 64
+watched_subscribers = 128
 memory_mib = 2048
 test_mode = true
 socket = "/run/other.sock"
@@ -108,6 +109,7 @@ mirror_link = true
     CHECK(options.wait_for_policy);
     CHECK(options.subscriber_slots == 1000);
     CHECK(options.active_subscribers == 64);
+    CHECK(options.watched_subscribers == 128);
     CHECK(options.memory_mib == 2048);
     CHECK(options.test_mode);
     CHECK(options.socket == "/run/other.sock");
@@ -311,10 +313,11 @@ TEST_CASE("the sample configuration is one, and names every key") {
         keys += key ? 1U : 0U;
         written_out += (key && line.rfind("# cpus", 0) != 0 ? line.substr(2) : line) + "\n";
     }
-    CHECK(keys == 14);
+    CHECK(keys == 15);
     const Options all = accepted(written_out);
     CHECK(all.subscriber_slots == as_it_is.subscriber_slots);
     CHECK(all.active_subscribers == as_it_is.active_subscribers);
+    CHECK(all.watched_subscribers == as_it_is.watched_subscribers);
     CHECK(all.socket == as_it_is.socket);
     CHECK(all.log_level == as_it_is.log_level);
     CHECK(all.before_policy == as_it_is.before_policy);

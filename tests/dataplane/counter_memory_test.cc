@@ -20,6 +20,7 @@ CounterShape small_shape() {
     shape.workers = 3;
     shape.slot_capacity = 1'000;
     shape.active_places = 64;
+    shape.watch_places = 128;
     shape.ports = {"inside", "a name that is a good deal too long for its place"};
     shape.tsc_hz = 42;
     return shape;
@@ -80,6 +81,7 @@ TEST_CASE("the header says what lies where") {
     CHECK(header.worker_count == 3);
     CHECK(header.slot_capacity == 1'000);
     CHECK(header.active_places == 64);
+    CHECK(header.watch_places == 128);
     CHECK(header.tsc_hz == 42);
     CHECK(header.port_count == 2);
     CHECK(std::strcmp(header.ports[0].name.data(), "inside") == 0);
@@ -105,7 +107,11 @@ TEST_CASE("blocks of different workers do not overlap and lie within the memory"
         );
         CHECK(
             active_offset(header, worker) + 64 * sizeof(ActiveEntry)
-            <= (last ? header.memory_bytes : active_offset(header, worker + 1))
+            <= (last ? watch_offset(header, 0) : active_offset(header, worker + 1))
+        );
+        CHECK(
+            watch_offset(header, worker) + watch_table_bytes(128)
+            <= (last ? header.memory_bytes : watch_offset(header, worker + 1))
         );
     }
 }
@@ -161,11 +167,33 @@ TEST_CASE("an active subscriber's place counts behind the slots of all others") 
     CHECK(found->passed[0].bytes == 60);
 }
 
+TEST_CASE("what a worker notes of a subscriber under watch is read by others") {
+    CounterMemory memory = make(small_shape());
+    WatchTable table = memory.watch(2);
+    WatchedFrame frame;
+    frame.family = Family::ipv4;
+    frame.prefix_length = 32;
+    frame.rule = 1;
+    frame.initial_syn = true;
+    REQUIRE(table.note(frame, 7));
+    const Reader reader(memory.descriptor(), memory.header().memory_bytes);
+    const std::byte* index = reader.data() + watch_offset(reader.header(), 2);
+    const auto* entries = reinterpret_cast<const WatchEntry*>(index + 128 * sizeof(std::uint64_t));
+    unsigned found = 0;
+    for (unsigned place = 0; place < 128; ++place) {
+        const auto watched = read_watched(entries[place], 7);
+        found += watched && watched->rules[1].flows == 1 ? 1U : 0U;
+    }
+    CHECK(found == 1);
+}
+
 TEST_CASE("without room for active subscribers there is no table") {
     CounterShape shape = small_shape();
     shape.active_places = 0;
+    shape.watch_places = 0;
     CounterMemory memory = make(shape);
     CHECK(memory.active(0).empty());
+    CHECK(memory.watch(0).empty());
 }
 
 TEST_CASE("populating slots changes no counter") {
@@ -173,6 +201,7 @@ TEST_CASE("populating slots changes no counter") {
     memory.slots(0)[500].passed[0].add(3, 180);
     memory.populate_slots(1'000);
     memory.populate_active();
+    memory.populate_watch();
     CHECK(memory.slots(0)[500].passed[0].frames.read() == 3);
     CHECK(memory.slots(0)[501].passed[0].frames.read() == 0);
     CHECK(memory.active(2).find(Family::ipv4, {}, 32, 0, false) == ActiveTable::kNoPlace);

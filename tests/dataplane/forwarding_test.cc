@@ -209,6 +209,55 @@ TEST_CASE("frames cross in both directions, unchanged, and dropped ones do not")
     CHECK(bench.frames_out_of_sight() == 0);
 }
 
+TEST_CASE("what a rule drops of a subscriber is noted, and nothing else is") {
+    (void)eal();
+    constexpr std::uint64_t kPlaces = 64;
+    alignas(64) static std::array<std::byte, watch_table_bytes(kPlaces)> memory{};
+    Bench bench;
+    bench.state.watch = WatchTable(memory.data(), kPlaces, 1);
+    const ImageBytes image = image_of(kPolicyText);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    for (unsigned i = 0; i < 10; ++i) {
+        bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer + i % 5, 25));
+    }
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 443));          // passes
+    bench.arrive(bench.inside, tcp_frame(ipv4(100, 64, 0, 8), kServer, 443));  // passes
+    bench.arrive(bench.inside, tcp_frame(ipv4(203, 0, 113, 1), kServer, 25));  // in no pool
+    bench.arrive(bench.outside, tcp_frame(kServer, ipv4(100, 64, 0, 9), 25));  // inbound
+    bench.run_until_received(14);
+
+    const auto* entries =
+        reinterpret_cast<const WatchEntry*>(memory.data() + kPlaces * sizeof(std::uint64_t));
+    unsigned watched = 0;
+    for (unsigned place = 0; place < kPlaces; ++place) {
+        const auto found = read_watched(entries[place], bench.state.now_s);
+        if (!found) {
+            continue;
+        }
+        ++watched;
+        CHECK(to_string(found->prefix) == "100.64.0.7");
+        CHECK(found->rules[0].frames == 10);
+        CHECK(found->rules[0].flows == 10);
+        CHECK(found->windows.attempts_24h() == 10);
+        CHECK(found->windows.destinations_5m() == Approx(5).epsilon(0.1));
+        CHECK(found->last_s == bench.state.now_s);
+    }
+    CHECK(watched == 1);
+    CHECK(bench.counters.unwatched_frames.read() == 0);
+}
+
+TEST_CASE("without room to watch, what is not watched is counted") {
+    (void)eal();
+    Bench bench;
+    const ImageBytes image = image_of(kPolicyText);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 25));
+    bench.run_until_received(1);
+    CHECK(bench.counters.unwatched_frames.read() == 1);
+}
+
 TEST_CASE("what a port refuses is freed and counted") {
     (void)eal();
     Bench bench;

@@ -97,6 +97,8 @@ TEST_CASE("other options are taken") {
          "poll",
          "--active-subscribers",
          "1000",
+         "--watched-subscribers",
+         "5",
          "--eal",
          "-l 2-5  --log-level=8"}
     );
@@ -104,6 +106,7 @@ TEST_CASE("other options are taken") {
     CHECK(options.wait_for_policy);
     CHECK(options.idle == Idle::poll);
     CHECK(options.active_subscribers == 1024);
+    CHECK(options.watched_subscribers == 8);
     CHECK(options.eal_arguments == std::vector<std::string>{"-l", "2-5", "--log-level=8"});
 }
 

@@ -16,6 +16,7 @@ using namespace portcullis;
 
 namespace {
 
+constexpr std::uint64_t kSeed = 42;
 constexpr std::uint32_t kNow = 60'000'000;
 
 WatchedFrame frame_of(std::uint64_t subscriber, std::uint64_t destination = 1) {
@@ -37,7 +38,7 @@ public:
         , table(
               (std::fill_n(memory_.get(), watch_table_bytes(places), std::byte{0}), memory_.get()),
               places,
-              42
+              kSeed
           ) {}
 
     [[nodiscard]] std::optional<WatchedSubscriber> find(std::uint64_t subscriber) const {
@@ -49,6 +50,8 @@ public:
         }
         return std::nullopt;
     }
+
+    [[nodiscard]] WatchTableView view() const { return {memory_.get(), places_, kSeed}; }
 
     [[nodiscard]] std::span<const WatchEntry> entries() const {
         const std::byte* const first = memory_.get() + places_ * sizeof(std::uint64_t);
@@ -92,6 +95,12 @@ TEST_CASE("a subscriber's frames, connections and destinations are told by rule"
     CHECK(found->windows.destinations_5m() == Approx(30).epsilon(0.15));
     CHECK(table.find(8)->rules[0].frames == 1);
     CHECK_FALSE(table.find(9));
+    CHECK(
+        table.view().find(make_prefix(address_of(Family::ipv4, frame_of(8).prefix), 32)) != nullptr
+    );
+    CHECK(
+        table.view().find(make_prefix(address_of(Family::ipv4, frame_of(9).prefix), 32)) == nullptr
+    );
 }
 
 TEST_CASE("families and prefix lengths are told apart") {
