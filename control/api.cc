@@ -2,7 +2,9 @@
 
 #include "control/api_json.h"
 #include "control/conservation.h"
+#include "control/explain_api.h"
 #include "control/health.h"
+#include "control/status_page.h"
 #include "control/subscriber_series.h"
 #include "control/watch_json.h"
 
@@ -61,6 +63,8 @@ void Api::add_routes(HttpRouter& router) {
     const auto add = [&router](const char* path, auto answer) {
         router.add({HttpMethod::get, path, std::move(answer)});
     };
+    add_status_page(router);
+    add_explain_route(router, books_);
     add("/metrics", [this](const HttpRequest&) { return metrics(); });
     add("/metrics/subscribers",
         [this](const HttpRequest& asked) { return subscriber_metrics(asked); });

@@ -342,6 +342,14 @@ std::vector<SubscriberDrops> Bookkeeper::rank(std::size_t count, DropOrder order
     return {};
 }
 
+std::optional<SubscriberDrops> Bookkeeper::find(const Prefix& prefix) const {
+    return with_ledger([&](const SubscriberLedger& ledger) -> std::optional<SubscriberDrops> {
+        SubscriberCursor cursor(ledger.shared_names());
+        SubscriberDrops out;
+        return cursor.find(ledger, prefix, out) ? std::optional(std::move(out)) : std::nullopt;
+    });
+}
+
 void Bookkeeper::leave_summary() {
     draft_.frames = totals_.frames();
     draft_.rules = totals_.rules();

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -95,6 +96,9 @@ public:
 
     // The `count` subscribers with the most drops, with their names. Goes through the whole ledger, in pieces.
     [[nodiscard]] std::vector<SubscriberDrops> rank(std::size_t count, DropOrder order) const;
+
+    // The subscriber that `prefix` is counted for, with or without drops.
+    [[nodiscard]] std::optional<SubscriberDrops> find(const Prefix& prefix) const;
 
     // Waits until all events so far have been taken and another look has been made.
     void look_now();

@@ -60,9 +60,10 @@ struct HttpReply {
     unsigned status = 200;
     const char* content_type = "application/json";
     std::string body;
-    std::unique_ptr<HttpStream> stream;  // instead of `body`
-    std::string allow;                   // the header Allow, with status 405
-    std::string authenticate;            // the header WWW-Authenticate, with status 401
+    std::unique_ptr<HttpStream> stream;   // instead of `body`
+    std::string allow;                    // the header Allow, with status 405
+    std::string authenticate;             // the header WWW-Authenticate, with status 401
+    std::string content_security_policy;  // the header of that name, with HTML
 };
 
 [[nodiscard]] HttpReply http_json(const nlohmann::ordered_json& body, unsigned status = 200);

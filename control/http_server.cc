@@ -87,6 +87,12 @@ Response response_of(HttpReply reply) {
     if (out) {
         MHD_add_response_header(out.get(), MHD_HTTP_HEADER_CONTENT_TYPE, reply.content_type);
         MHD_add_response_header(out.get(), MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        MHD_add_response_header(out.get(), "X-Content-Type-Options", "nosniff");
+        if (!reply.content_security_policy.empty()) {
+            MHD_add_response_header(
+                out.get(), "Content-Security-Policy", reply.content_security_policy.c_str()
+            );
+        }
         if (!reply.allow.empty()) {
             MHD_add_response_header(out.get(), MHD_HTTP_HEADER_ALLOW, reply.allow.c_str());
         }

@@ -47,6 +47,11 @@ PrefixTotals::Added PrefixTotals::add(const Prefix& prefix, const ColumnTotals& 
     return out;
 }
 
+ColumnTotals PrefixTotals::totals_of(const Prefix& prefix) const noexcept {
+    const std::uint32_t entry = find(prefix);
+    return entry == kNowhere ? ColumnTotals{} : entries_[entry].dropped;
+}
+
 std::uint32_t PrefixTotals::find(const Prefix& prefix) const noexcept {
     const std::size_t mask = index_.size() - 1;
     for (std::size_t place = hash_of_prefix(prefix) & mask; index_[place] != 0;

@@ -41,6 +41,9 @@ public:
     // Adds to the totals of `prefix`.
     Added add(const Prefix& prefix, const ColumnTotals& more);
 
+    // Zeros for who has no entry.
+    [[nodiscard]] ColumnTotals totals_of(const Prefix& prefix) const noexcept;
+
     // By index; entries stay where they are.
     [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
 

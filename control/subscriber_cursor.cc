@@ -75,6 +75,28 @@ bool SubscriberCursor::next_prefix(const SubscriberLedger& ledger, SubscriberDro
     return false;
 }
 
+bool SubscriberCursor::find(
+    const SubscriberLedger& ledger,
+    const Prefix& prefix,
+    SubscriberDrops& out
+) {
+    if (&ledger.names() != names_.get()) {
+        return false;
+    }
+    out = {};
+    if (const auto group = names_->group_of(prefix)) {
+        (void)take_group(ledger, *group, out);
+    } else if (const auto slot = names_->slot_of(prefix)) {
+        out.slot = slot;
+        out.dropped = ledger.slots().totals_of(*slot);
+    } else {
+        out.prefix = prefix;
+        out.dropped = ledger.prefixes().totals_of(prefix);
+    }
+    name(out);
+    return true;
+}
+
 bool SubscriberCursor::take_group(
     const SubscriberLedger& ledger,
     std::uint32_t group,

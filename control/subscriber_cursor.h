@@ -48,6 +48,11 @@ public:
     // the rest cannot be told.
     [[nodiscard]] bool overtaken() const noexcept { return overtaken_; }
 
+    // The subscriber that `prefix` is counted for, with or without drops, and its name; false when the ledger is kept
+    // under other names now. Leaves the walk where it is, but for a group, which is not met again.
+    [[nodiscard]] bool
+    find(const SubscriberLedger& ledger, const Prefix& prefix, SubscriberDrops& out);
+
     // Fills out.name. Apart, because most of those who count or rank need no names.
     void name(SubscriberDrops& out) const;
 

@@ -142,6 +142,9 @@ TEST_CASE("every route answers, the same over TCP and the Unix socket") {
         {"/api/v1/counters", "application/json"},
         {"/api/v1/policy", "application/json"},
         {"/api/v1/subscribers?top=3&sort=bytes", "application/json"},
+        {"/api/v1/suspects?top=3", "application/json"},
+        {"/api/v1/explain?src=100.64.0.7&dst=192.0.2.9&dport=25", "application/json"},
+        {"/", "text/html; charset=utf-8"},
     };
     for (const auto& [target, type] : routes) {
         INFO(target);
@@ -268,6 +271,9 @@ TEST_CASE("what is not there, and what is not served, is refused in JSON") {
           "/api/v1/subscribers?top=99999999999999999999999",
           "/api/v1/subscribers?top",
           "/api/v1/subscribers?sort=names",
+          "/api/v1/suspects?top=1001",
+          "/api/v1/explain?src=100.64.0.7&dst=192.0.2.9&dport=65536",
+          "/api/v1/explain?src=100.64.0.7&dst=2001:db8::1&dport=25",
           "/metrics/subscribers?shard=1",
           "/metrics/subscribers?shard=0&shards=0",
           "/metrics/subscribers?shard=2&shards=2",

@@ -1,0 +1,18 @@
+// GET /api/v1/explain: which subscriber, class, rule and exception of the running policy decide about a flow, and what
+// was dropped of that subscriber so far. HTTP threads.
+#pragma once
+
+#include "control/bookkeeper.h"
+#include "control/http_message.h"
+
+namespace portcullis {
+
+class HttpRouter;
+
+// Arguments: src, dst, dport; sport (49152), proto (tcp), inbound (false).
+[[nodiscard]] HttpReply explain(const Bookkeeper& books, const HttpRequest& request);
+
+// `books` live longer than the router.
+void add_explain_route(HttpRouter& router, const Bookkeeper& books);
+
+}  // namespace portcullis
