@@ -9,6 +9,7 @@
 #include "tools/cli/reasons.h"
 #include "tools/cli/replay.h"
 #include "tools/cli/show.h"
+#include "tools/cli/top.h"
 
 #include <CLI/CLI.hpp>
 
@@ -96,9 +97,32 @@ void add_explain(CLI::App& app, Action& action) {
     CLI::IsMember transport({"tcp", "udp"});
     port.description("");  // the help says it
     transport.description("");
-    command->add_option("--policy", options->policy, "The policy file (TOML)")
-        ->required()
-        ->type_name("FILE");
+    CLI::Option* const policy =
+        command->add_option("--policy", options->policy, "The policy file (TOML)")
+            ->type_name("FILE");
+    CLI::Option* const live =
+        command
+            ->add_flag(
+                "--live",
+                options->live,
+                "Instead: the policy in force, and what was dropped of the subscriber"
+            )
+            ->excludes(policy);
+    CLI::Option* const socket =
+        command
+            ->add_option(
+                "--socket", options->address.socket, "The Unix socket of portcullis-control"
+            )
+            ->type_name("PATH")
+            ->capture_default_str()
+            ->needs(live);
+    command
+        ->add_option(
+            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
+        )
+        ->type_name("URL")
+        ->excludes(socket)
+        ->needs(live);
     CLI::Option* const source =
         command->add_option("--src", options->source, "Source address of the frame")
             ->type_name("ADDRESS");
@@ -115,7 +139,8 @@ void add_explain(CLI::App& app, Action& action) {
             ->type_name("FILE")
             ->excludes(source)
             ->excludes(destination)
-            ->excludes(destination_port);
+            ->excludes(destination_port)
+            ->excludes(live);
     command->add_option("--frame", options->frame, "Only this one, counted from 1")
         ->type_name("N")
         ->check(CLI::PositiveNumber)
@@ -137,8 +162,12 @@ void add_explain(CLI::App& app, Action& action) {
         "  portcullis explain --policy policy.toml --inbound --src 198.51.100.1 --sport 25 \\\n"
         "      --dst 100.64.7.9 --dport 49152\n"
         "  portcullis explain --policy policy.toml --in border.pcap --frame 17\n"
+        "  portcullis explain --live --src 100.64.7.9 --dst 198.51.100.1 --dport 25\n"
     );
-    command->callback([&action, options, source, destination, destination_port, capture] {
+    command->callback([&action, options, policy, source, destination, destination_port, capture] {
+        if (policy->empty() && !options->live) {
+            throw CLI::RequiredError("--policy");
+        }
         if (capture->empty()) {
             for (const CLI::Option* needed : {source, destination, destination_port}) {
                 if (needed->empty()) {
@@ -218,9 +247,9 @@ void add_show(CLI::App& app, Action& action) {
     CLI::App* const command =
         app.add_subcommand("show", "Show what a running portcullis-control knows");
     const auto options = std::make_shared<ShowOptions>();
-    CLI::IsMember what({"status", "counters", "policy", "subscribers"});
+    CLI::IsMember what({"status", "counters", "policy", "subscribers", "suspects"});
     what.description("");
-    command->add_option("WHAT", options->what, "status, counters, policy or subscribers")
+    command->add_option("WHAT", options->what, "status, counters, policy, subscribers or suspects")
         ->type_name("")
         ->check(what)
         ->capture_default_str();
@@ -237,7 +266,12 @@ void add_show(CLI::App& app, Action& action) {
         )
         ->type_name("URL")
         ->excludes(socket);
-    command->add_option("--top", options->top, "Of subscribers, those with most drops")
+    command
+        ->add_option(
+            "--top",
+            options->top,
+            "Of subscribers, those with most drops; of suspects, those with most against them"
+        )
         ->type_name("N")
         ->capture_default_str();
     add_json_flag(*command, options->json);
@@ -245,10 +279,69 @@ void add_show(CLI::App& app, Action& action) {
                     "Examples:\n"
                     "  portcullis show\n"
                     "  portcullis show subscribers --top 100\n"
+                    "  portcullis show suspects\n"
                     "  portcullis show counters --url http://127.0.0.1:9925 --json | jq .rules\n");
     command->callback([&action, options] {
         action = [options](Console& console) {
             return run_show(*options, console);
+        };
+    });
+}
+
+void add_top(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand("top", "Watch who is being dropped, live");
+    const auto options = std::make_shared<TopOptions>();
+    const auto sort = std::make_shared<std::string>(label(options->order));
+    const auto period_s = std::make_shared<double>(2);
+    CLI::IsMember order({"rate", "frames", "bytes", "flows", "destinations"});
+    CLI::Range period(0.2, 3'600.0);
+    CLI::Range count(1, 10'000);
+    order.description("");
+    period.description("");
+    count.description("");
+    command
+        ->add_option(
+            "--sort", *sort, "By rate, frames, bytes, flows or destinations (in 5 minutes)"
+        )
+        ->type_name("BY")
+        ->check(order)
+        ->capture_default_str();
+    command->add_option("--count", options->count, "Subscribers, where no screen limits them")
+        ->type_name("N")
+        ->check(count)
+        ->capture_default_str();
+    command->add_option("--period", *period_s, "From one look to the next, at least 0.2")
+        ->type_name("SECONDS")
+        ->check(period)
+        ->capture_default_str();
+    command->add_flag("--once", options->once, "Look twice, for the rates, and answer once");
+    CLI::Option* const socket =
+        command
+            ->add_option(
+                "--socket", options->address.socket, "The Unix socket of portcullis-control"
+            )
+            ->type_name("PATH")
+            ->capture_default_str();
+    command
+        ->add_option(
+            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
+        )
+        ->type_name("URL")
+        ->excludes(socket);
+    command->add_flag("--json", options->json, "Print a JSON object a line for programs");
+    command->footer("On a terminal it fills the screen and takes keys, which it names. Piped, it "
+                    "prints a block a look, until\n"
+                    "SIGINT.\n\n"
+                    "Exit status: 0 done, or ended by q, SIGINT or SIGTERM; 2 portcullis-control "
+                    "does not answer.\n\n"
+                    "Examples:\n"
+                    "  portcullis top --sort destinations\n"
+                    "  portcullis top --once --json | jq .dropped_frames_per_second\n");
+    command->callback([&action, options, sort, period_s] {
+        options->order = *parse_top_order(*sort);
+        options->period = std::chrono::milliseconds(static_cast<int>(*period_s * 1'000));
+        action = [options](Console& console) {
+            return run_top(*options, console);
         };
     });
 }
@@ -369,6 +462,7 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_replay(app, action);
     add_show(app, action);
     add_change_commands(app, action);
+    add_top(app, action);
     add_reasons(app, action);
     add_doctor(app, action);
     try {

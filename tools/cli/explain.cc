@@ -288,9 +288,98 @@ explain_capture(const CompiledPolicy& compiled, const ExplainOptions& options, C
     return ExitStatus::done;
 }
 
+// What was dropped of the subscriber so far, from the answer of control.
+void print_counters(const Json& counters, Console& console) {
+    Table table({{""}, {""}});
+    for (const Json& row : counters.at("dropped")) {
+        if (const auto frames = row.at("frames").get<std::uint64_t>(); frames != 0) {
+            table.add_row(
+                {"dropped by " + printable(row.at("rule").get<std::string>()),
+                 to_text(frames, console.style) + " frames, "
+                     + to_text(row.at("flows").get<std::uint64_t>(), console.style) + " flows"}
+            );
+        }
+    }
+    if (const Json& last = counters.at("last_seen"); !last.is_null()) {
+        table.add_row({"last dropped", printable(last.get<std::string>())});
+    }
+    if (const Json& watch = counters.at("watch"); !watch.is_null()) {
+        table.add_row(
+            {"looks like",
+             printable(watch.at("behaviour").get<std::string>()) + ", suspicion "
+                 + printable(watch.at("suspicion").get<std::string>())}
+        );
+    }
+    console.out << '\n'
+                << printable(counters.at("subscriber").get<std::string>())
+                << (table.empty() ? ": nothing was dropped so far\n"
+                                  : ", so far:\n" + table.render(console.style));
+}
+
+void print_live(const Json& answer, Console& console) {
+    const auto text = [&](const char* key) {
+        return printable(answer.at(key).get<std::string>());
+    };
+    const auto number = [&](const char* key) {
+        return std::to_string(answer.at(key).get<std::uint64_t>());
+    };
+    console.out << text("direction") << " " << text("proto") << " " << text("src") << " port "
+                << number("sport") << " -> " << text("dst") << " port " << number("dport")
+                << ", by the policy in force, generation " << number("generation") << "\n\n";
+    Table steps({{""}, {""}});
+    for (const Json& step : answer.at("steps")) {
+        steps.add_row(
+            {printable(step.at("subject").get<std::string>()),
+             printable(step.at("finding").get<std::string>())}
+        );
+    }
+    const bool drop = text("verdict") == "drop";
+    console.out << steps.render(console.style) << '\n'
+                << coloured(text("verdict"), drop ? Colour::red : Colour::green, console.style)
+                << ": " << text("help") << " [" << text("source") << "]\n";
+    if (const Json& counters = answer.at("counters"); !counters.is_null()) {
+        print_counters(counters, console);
+    }
+}
+
+ExitStatus explain_live(const ExplainOptions& options, Console& console) {
+    const Result<Flow> flow = flow_of(options);
+    if (!flow) {
+        return could_not_run(console, flow.errors());
+    }
+    const std::string query =
+        "?src=" + percent_encoded(options.source) + "&dst=" + percent_encoded(options.destination)
+        + "&dport=" + std::to_string(options.destination_port)
+        + "&sport=" + std::to_string(options.source_port) + "&proto=" + options.transport
+        + (options.inbound ? "&inbound=true" : "");
+    const Result<Json> answer = get_api(options.address, "/api/v1/explain" + query);
+    if (!answer) {
+        return could_not_run(console, answer.errors());
+    }
+    if (options.json) {
+        print_json(console, answer.value());
+        return ExitStatus::done;
+    }
+    try {
+        print_live(answer.value(), console);
+    } catch (const Json::exception& wrong) {
+        return could_not_run(
+            console,
+            {Error{
+                {},
+                std::string("portcullis-control answers in another form: ") + wrong.what(),
+                "run portcullis and portcullis-control of the same release, or use --json"}}
+        );
+    }
+    return ExitStatus::done;
+}
+
 }  // namespace
 
 ExitStatus run_explain(const ExplainOptions& options, Console& console) {
+    if (options.live) {
+        return explain_live(options, console);
+    }
     std::optional<Question> about_flow;
     if (options.capture.empty()) {
         const Result<Flow> flow = flow_of(options);

@@ -3,6 +3,7 @@
 // image and the reference model judge it both; should they ever differ, that is said, not hidden. One thread.
 #pragma once
 
+#include "tools/cli/api_client.h"
 #include "tools/cli/console.h"
 
 #include <cstdint>
@@ -13,6 +14,9 @@ namespace portcullis::cli {
 
 struct ExplainOptions {
     std::filesystem::path policy;
+    // Instead: by the running control's policy, with what was dropped of the subscriber.
+    bool live = false;
+    ApiAddress address;
     std::string source;
     std::string destination;
     std::string transport = "tcp";       // or "udp"

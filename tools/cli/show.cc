@@ -5,8 +5,9 @@
 namespace portcullis::cli {
 
 ExitStatus run_show(const ShowOptions& options, Console& console) {
-    const std::string query =
-        options.what == "subscribers" ? "?top=" + std::to_string(options.top) : "";
+    const std::string query = options.what == "subscribers" || options.what == "suspects"
+                                  ? "?top=" + std::to_string(options.top)
+                                  : "";
     const Result<Json> answer = get_api(options.address, "/api/v1/" + options.what + query);
     if (!answer) {
         return could_not_run(console, answer.errors());

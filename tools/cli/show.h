@@ -1,5 +1,5 @@
 // portcullis show: what a running portcullis-control knows: its state, the counters, the policy in force, and the
-// subscribers with most drops. One thread.
+// subscribers with most drops, and those that behave as if infected. One thread.
 #pragma once
 
 #include "tools/cli/api_client.h"
@@ -11,7 +11,7 @@
 namespace portcullis::cli {
 
 struct ShowOptions {
-    std::string what = "status";  // or "counters", "policy", "subscribers"
+    std::string what = "status";  // or "counters", "policy", "subscribers", "suspects"
     ApiAddress address;
     std::uint64_t top = 20;  // of subscribers
     bool json = false;

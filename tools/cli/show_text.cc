@@ -229,16 +229,39 @@ std::string policy_text(const Json& answer, TextStyle style) {
     return out;
 }
 
+// "likely spambot"; "-" for those who are not under watch.
+Cell looks_like(const Json& watch) {
+    if (watch.is_null()) {
+        return "-";
+    }
+    const std::string suspicion = text_of(watch.at("suspicion"));
+    const std::string behaviour = text_of(watch.at("behaviour"));
+    if (suspicion == "none") {
+        return behaviour;
+    }
+    return {suspicion + " " + behaviour, suspicion == "likely" ? Colour::red : Colour::yellow};
+}
+
+std::string text_or_dash(const Json& value) {
+    return value.is_null() ? "-" : text_of(value);
+}
+
 std::string subscribers_text(const Json& answer, TextStyle style) {
     Table table(
         {{"subscriber"},
          {"dropped by"},
          {"frames", Align::right},
          {"bytes", Align::right},
-         {"flows", Align::right}}
+         {"flows", Align::right},
+         {"first seen"},
+         {"last seen"},
+         {"looks like"}}
     );
     for (const Json& subscriber : answer.at("subscribers")) {
         std::string name = text_of(subscriber.at("subscriber"));
+        std::string first_seen = text_or_dash(subscriber.at("first_seen"));
+        std::string last_seen = text_or_dash(subscriber.at("last_seen"));
+        Cell watch = looks_like(subscriber.at("watch"));
         for (const Json& dropped : subscriber.at("dropped")) {
             if (number_of(dropped.at("frames")) == 0) {
                 continue;
@@ -248,14 +271,47 @@ std::string subscribers_text(const Json& answer, TextStyle style) {
                  text_of(dropped.at("rule")),
                  number_of(dropped.at("frames")),
                  number_of(dropped.at("bytes")),
-                 number_of(dropped.at("flows"))}
+                 number_of(dropped.at("flows")),
+                 first_seen,
+                 last_seen,
+                 watch}
             );
             name.clear();
+            first_seen.clear();
+            last_seen.clear();
+            watch = "";
         }
     }
     const std::string count = to_text(number_of(answer.at("subscribers_with_drops")), style)
                               + " subscribers with drops\n";
     return table.empty() ? count : table.render(style) + "\n" + count;
+}
+
+std::string suspects_text(const Json& answer, TextStyle style) {
+    Table table(
+        {{"subscriber"},
+         {"looks like"},
+         {"in 5 min", Align::right},
+         {"in 24 h", Align::right},
+         {"attempts", Align::right},
+         {"because"},
+         {"last seen"}}
+    );
+    for (const Json& one : answer.at("suspects")) {
+        const std::string at_least = one.at("destinations_5m_at_least").get<bool>() ? ">= " : "";
+        table.add_row(
+            {text_of(one.at("subscriber")),
+             looks_like(one),
+             at_least + to_text(number_of(one.at("destinations_5m")), style),
+             number_of(one.at("destinations_24h")),
+             number_of(one.at("attempts_24h")),
+             list_of(one.at("signals")),
+             text_of(one.at("last_outbound_drop"))}
+        );
+    }
+    const std::string count = to_text(number_of(answer.at("under_watch")), style)
+                              + " subscribers under watch; destinations are estimates\n";
+    return table.empty() ? "no suspects\n" + count : table.render(style) + "\n" + count;
 }
 
 }  // namespace
@@ -269,6 +325,9 @@ std::string show_text(const std::string& what, const Json& answer, TextStyle sty
     }
     if (what == "subscribers") {
         return subscribers_text(answer, style);
+    }
+    if (what == "suspects") {
+        return suspects_text(answer, style);
     }
     return status_text(answer, style);
 }

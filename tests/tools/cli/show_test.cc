@@ -22,18 +22,19 @@ TEST_CASE("subscribers: a line a rule, the name once") {
     const Json answer = Json::parse(R"({
         "subscribers_with_drops": 1234,
         "subscribers": [
-            {"subscriber": "100.64.0.9", "dropped": [
+            {"subscriber": "100.64.0.9", "first_seen": "2026-01-01T00:00:00Z", "last_seen": "2026-01-02T00:00:00Z",
+             "watch": {"behaviour": "spambot", "suspicion": "likely"}, "dropped": [
                 {"rule": "smtp", "frames": 12, "bytes": 720, "flows": 11},
                 {"rule": "netbios-smb", "frames": 3, "bytes": 180, "flows": 3}]},
-            {"subscriber": "evil\u001b[31m", "dropped": [
+            {"subscriber": "evil\u001b[31m", "first_seen": null, "last_seen": null, "watch": null, "dropped": [
                 {"rule": "smtp", "frames": 0, "bytes": 0, "flows": 0},
                 {"rule": "netbios-smb", "frames": 1, "bytes": 60, "flows": 0}]}]})");
     CHECK(
         show_text("subscribers", answer, {true, false})
-        == "subscriber    dropped by   frames  bytes  flows\n"
-           "100.64.0.9    smtp             12    720     11\n"
+        == "subscriber    dropped by   frames  bytes  flows  first seen            last seen             looks like\n"
+           "100.64.0.9    smtp             12    720     11  2026-01-01T00:00:00Z  2026-01-02T00:00:00Z  likely spambot\n"
            "              netbios-smb       3    180      3\n"
-           "evil\\x1b[31m  netbios-smb       1     60      0\n"
+           "evil\\x1b[31m  netbios-smb       1     60      0  -                     -                     -\n"
            "\n"
            "1,234 subscribers with drops\n"
     );
