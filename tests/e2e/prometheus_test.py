@@ -8,11 +8,12 @@ Exit status 77: Prometheus is not installed.
 
 import json
 import shutil
+import struct
 import sys
 import unittest
 import urllib.parse
 
-from processes import Stage, expected_counters, free_port, http_get, samples, wait_for
+from processes import BIN, Stage, expected_counters, free_port, http_get, samples, wait_for
 
 CONFIG = """
 global:
@@ -31,6 +32,44 @@ scrape_configs:
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
 
+MANY = 100_000
+MANY_POLICY = """version = 1
+[[pool]]
+prefix = "100.64.0.0/15"
+class = "residential"
+[[class]]
+name = "residential"
+drop = ["smtp"]
+[unattributed]
+class = "residential"
+"""
+MANY_CONFIG = """
+global: {{scrape_interval: 10s, scrape_timeout: 10s}}
+scrape_configs:
+  - job_name: subscribers-0
+    metrics_path: /metrics/subscribers
+    params: {{shard: ["0"], shards: ["2"]}}
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+  - job_name: subscribers-1
+    metrics_path: /metrics/subscribers
+    params: {{shard: ["1"], shards: ["2"]}}
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+def write_many(path):
+    """A capture of SYNs to port 25: subscriber i sends 1 + i % 3 of them."""
+    ethernet = bytes(12) + b"\x08\x00"
+    tcp = struct.pack("!HHIIBBHHH", 49152, 25, 0, 0, 0x50, 0x02, 1024, 0, 0)
+    out = [struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
+    for i in range(MANY):
+        source = (100 << 24 | 64 << 16) + i
+        ip = struct.pack("!BBHHHBBHII", 0x45, 0, 40, 0, 0, 64, 6, 0, source, 198 << 24 | 51 << 16 | 100 << 8 | 1)
+        frame = ethernet + ip + tcp
+        out.append((struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame) * (1 + i % 3))
+    path.write_bytes(b"".join(out))
+
+
 FRAMES = "sum(portcullis_received_frames_total)"
 
 
@@ -46,9 +85,9 @@ class PrometheusTest(unittest.TestCase):
         self.assertEqual(answer["status"], "success")
         return [(row["metric"], float(row["value"][1])) for row in answer["data"]["result"]]
 
-    def start_prometheus(self, control_port):
+    def start_prometheus(self, control_port, config_text=CONFIG):
         config = self.stage.folder / "prometheus.yml"
-        config.write_text(CONFIG.format(port=control_port))
+        config.write_text(config_text.format(port=control_port))
         self.prometheus_port = free_port()
         prometheus = self.stage.start(
             "prometheus",
@@ -89,6 +128,29 @@ class PrometheusTest(unittest.TestCase):
             with self.subTest(series=series):
                 self.assertEqual([found for _, found in self.query("portcullis_" + series)], [value])
         self.assertEqual([value for _, value in self.query("up")], [1, 1, 1])
+
+    def test_a_hundred_thousand_subscribers_are_ingested(self):
+        (self.stage.folder / "policy.toml").write_text(MANY_POLICY)
+        capture = self.stage.folder / "many.pcap"
+        write_many(capture)
+        self.stage.start(
+            "dataplane", BIN / "portcullis-dataplane", "--replay", capture, "--wait-for-policy", "--linger",
+            "--socket", self.stage.folder / "dp.sock")
+        control = self.stage.control()
+        wait_for(
+            lambda: samples(http_get(control.port, "/metrics"))["portcullis_subscribers_with_drops"] == MANY, "drops", 120
+        )
+        self.start_prometheus(control.port, MANY_CONFIG)
+        count = "count(portcullis_subscriber_dropped_frames_total)"
+        wait_for(lambda: self.query(count) and self.query(count)[0][1] == MANY, "all series", 180)
+        # Subscriber i was dropped 1 + i % 3 times: what came back is exact, for each shard by itself.
+        self.assertEqual(
+            self.query("sum(portcullis_subscriber_dropped_frames_total)")[0][1], sum(1 + i % 3 for i in range(MANY)))
+        for name, frames in [("100.64.0.0", 1), ("100.64.0.1", 2), ("100.65.134.159", 1 + 99_999 % 3)]:
+            found = self.query(f'portcullis_subscriber_dropped_frames_total{{subscriber="{name}"}}')
+            self.assertEqual([value for _, value in found], [frames], name)
+        self.assertEqual(self.query("sum(portcullis_subscriber_series_left_out)")[0][1], 0)
+        self.assertEqual([value for _, value in self.query("up")], [1, 1])
 
     def test_promtool_finds_nothing_to_say(self):
         if shutil.which("promtool") is None:
