@@ -345,8 +345,9 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     out.add({}, sums.active_table_overflow_frames);
     out.counter(
         "unwatched_dropped_frames_total",
-        "Frames that rules dropped of subscribers for whom the table of those under watch had no "
-        "room."
+        "Outbound frames that rules dropped and nobody noted for suspicions: no room in the table "
+        "of "
+        "subscribers under watch, or too many frames."
     );
     out.add({}, sums.unwatched_frames);
     out.gauge(

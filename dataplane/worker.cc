@@ -76,7 +76,9 @@ void Housekeeping::look_around() noexcept {
         policy == nullptr || policy->shadow == nullptr ? nullptr : &policy->shadow->shadow;
     state_.counters->generation.set(policy == nullptr ? 0 : policy->generation.value);
     state_.counters->heartbeat_unix_ns.set(coarse_ns(CLOCK_REALTIME_COARSE));
-    state_.now_s = static_cast<std::uint32_t>(coarse_ns(CLOCK_MONOTONIC_COARSE) / kNsPerSecond);
+    const std::uint64_t now_ns = coarse_ns(CLOCK_MONOTONIC_COARSE);
+    state_.now_s = static_cast<std::uint32_t>(now_ns / kNsPerSecond);
+    state_.watch.refill(now_ns);
 }
 
 void Housekeeping::leave() noexcept {

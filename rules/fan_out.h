@@ -68,7 +68,7 @@ public:
     // The 5 minutes' sketch is full: there were at least as many destinations as it says.
     [[nodiscard]] bool saturated_5m() const noexcept;
 
-    // Exact: how often a destination was tried, again or for the first time.
+    // Exact: how often add() was called, for a destination tried, again or for the first time.
     [[nodiscard]] std::uint64_t attempts_24h() const noexcept { return attempts_24h_; }
 
 private:

@@ -74,9 +74,10 @@ WatchTable::WatchTable(std::byte* memory, std::uint64_t places, std::uint64_t se
 }
 
 bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
-    if (empty()) {
+    if (empty() || notes_left_ == 0) {
         return false;
     }
+    --notes_left_;
     const std::uint64_t fingerprint = fingerprint_of(seed_, frame);
     const std::uint32_t first = first_place(fingerprint, bucket_mask_);
     std::uint32_t place = kNoPlace;
@@ -87,7 +88,11 @@ bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
         }
     }
     if (place == kNoPlace) {
-        place = may_enter(now_s) ? enter(fingerprint, frame, now_s) : kNoPlace;
+        if (entries_left_ == 0) {
+            return false;
+        }
+        --entries_left_;
+        place = enter(fingerprint, frame, now_s);
         if (place == kNoPlace) {
             return false;
         }
@@ -104,16 +109,16 @@ bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
     return true;
 }
 
-bool WatchTable::may_enter(std::uint32_t now_s) noexcept {
-    if (now_s != second_) {
-        second_ = now_s;
-        entries_left_ = kEntriesPerSecond;
-    }
-    if (entries_left_ == 0) {
-        return false;
-    }
-    --entries_left_;
-    return true;
+void WatchTable::refill(std::uint64_t now_ns) noexcept {
+    constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+    const std::uint64_t elapsed_ns = std::min(now_ns - refilled_ns_, kNsPerSecond);
+    refilled_ns_ = now_ns;
+    const auto refilled = [&](std::uint32_t left, std::uint32_t per_second) {
+        const auto more = static_cast<std::uint32_t>(per_second * elapsed_ns / kNsPerSecond);
+        return std::min(left + more, per_second);
+    };
+    notes_left_ = refilled(notes_left_, kNotesPerSecond);
+    entries_left_ = refilled(entries_left_, kEntriesPerSecond);
 }
 
 std::uint32_t WatchTable::enter(

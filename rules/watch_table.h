@@ -3,12 +3,13 @@
 //
 // One table a worker, which alone writes it; readers in other processes map it read-only and merge the tables of all
 // workers by subscriber. Memory is fixed at the start, and so is the work for a frame:
+//  - at most kNotesPerSecond frames are taken note of, and of these kEntriesPerSecond enter, so that a flood does not
+//    slow the worker: what comes above is a sample of the flood, taken every few milliseconds;
 //  - a frame of a subscriber that is not in the table costs one cache line of the index, unless it enters;
-//  - at most kEntriesPerSecond enter in a second, so that a flood of spoofed sources does not slow the worker;
 //  - in a full bucket a newcomer takes the place of the subscriber with the fewest sightings, once these have been
 //    worn down to one, one a newcomer (the vote of Yang et al., Elastic Sketch, 2018). So a flood of sources that
 //    send a frame or two displaces itself, and who goes on sending keeps its place, or gets one.
-// Who is not in the table is counted by WorkerCounters::unwatched_frames.
+// Frames of which no note was taken are counted by WorkerCounters::unwatched_frames.
 #pragma once
 
 #include "rules/counter_layout.h"
@@ -66,6 +67,8 @@ struct WatchedFrame {
 
 class WatchTable {
 public:
+    // Some 300 cycles each, most of them waiting for memory: a twentieth of a worker's time at the most.
+    static constexpr std::uint32_t kNotesPerSecond = 500'000;
     static constexpr std::uint32_t kEntriesPerSecond = 16'384;
     // After so long all windows are empty, and the place is free for whoever comes.
     static constexpr std::uint32_t kForgottenSeconds = 24 * 3600;
@@ -78,7 +81,11 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return index_ == nullptr; }
 
-    // Takes note of `frame`. False if its subscriber has no place in the table. `now_s`: coarse monotonic seconds.
+    // It is `now_ns` now, of a clock that never goes back: as many notes may be taken again as the time since the last
+    // call allows, at most what a second does. A new table begins with that.
+    void refill(std::uint64_t now_ns) noexcept;
+
+    // Takes note of `frame`. False if there is no time for it, or no place for its subscriber. `now_s`: coarse monotonic seconds.
     bool note(const WatchedFrame& frame, std::uint32_t now_s) noexcept;
 
 private:
@@ -86,13 +93,13 @@ private:
 
     [[nodiscard]] std::uint32_t
     enter(std::uint64_t fingerprint, const WatchedFrame& frame, std::uint32_t now_s) noexcept;
-    [[nodiscard]] bool may_enter(std::uint32_t now_s) noexcept;
 
     std::atomic<std::uint64_t>* index_ = nullptr;  // by place: a hash of who has it, 0: nobody
     WatchEntry* entries_ = nullptr;
     std::uint64_t seed_ = 0;
     std::uint32_t bucket_mask_ = 0;
-    std::uint32_t second_ = 0;  // that entries_left_ is of
+    std::uint64_t refilled_ns_ = 0;
+    std::uint32_t notes_left_ = kNotesPerSecond;
     std::uint32_t entries_left_ = kEntriesPerSecond;
 };
 

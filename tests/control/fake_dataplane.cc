@@ -24,8 +24,6 @@ namespace portcullis::test {
 
 namespace {
 
-constexpr std::uint64_t kWatchPlaces = 256;
-
 void require(bool holds, const char* what) {
     if (!holds) {
         throw std::runtime_error(std::string("fake dataplane: ") + what);
@@ -93,7 +91,8 @@ CounterMemory::CounterMemory(
     unsigned workers,
     std::uint32_t slot_capacity,
     std::uint64_t instance,
-    std::uint32_t active_places
+    std::uint32_t active_places,
+    std::uint32_t watch_places
 ) {
     const std::size_t workers_offset = page_up(sizeof(CounterHeader));
     const std::size_t first_slots = page_up(workers_offset + workers * sizeof(WorkerCounters));
@@ -106,7 +105,7 @@ CounterMemory::CounterMemory(
     const std::size_t first_shadow = first_exemptions + workers * exemptions_stride;
     const std::size_t first_watch =
         page_up(first_shadow + std::size_t{workers} * kShadowBlocks * sizeof(ShadowCounters));
-    const std::size_t watch_stride = page_up(watch_table_bytes(kWatchPlaces));
+    const std::size_t watch_stride = page_up(watch_table_bytes(watch_places));
     bytes_ = first_watch + workers * watch_stride;
     file_ = FileDescriptor(::memfd_create("fake-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     require(file_ && ::ftruncate(file_.get(), static_cast<off_t>(bytes_)) == 0, "memfd");
@@ -134,7 +133,7 @@ CounterMemory::CounterMemory(
     header->shadow_offset = first_shadow;
     header->watch_offset = first_watch;
     header->watch_stride = watch_stride;
-    header->watch_places = kWatchPlaces;
+    header->watch_places = watch_places;
 }
 
 CounterMemory::~CounterMemory() {
@@ -162,7 +161,7 @@ SlotCounters& CounterMemory::active_slot(unsigned worker, std::uint32_t place) n
 }
 
 WatchTable CounterMemory::watch(unsigned worker) noexcept {
-    return {base_ + watch_offset(header(), worker), kWatchPlaces, header().instance};
+    return {base_ + watch_offset(header(), worker), header().watch_places, header().instance};
 }
 
 std::shared_ptr<const CounterMapping> CounterMemory::map() const {

@@ -45,7 +45,8 @@ public:
         unsigned workers,
         std::uint32_t slot_capacity,
         std::uint64_t instance,
-        std::uint32_t active_places = 64
+        std::uint32_t active_places = 64,
+        std::uint32_t watch_places = 256
     );
     CounterMemory(const CounterMemory&) = delete;
     CounterMemory& operator=(const CounterMemory&) = delete;

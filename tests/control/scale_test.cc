@@ -1,8 +1,11 @@
 // A million subscribers with drops: what a look at them, a scrape and a save take in memory and in time of a
 // processor (other processes may be busy). The figures are printed; the limits are wider than the budgets.
 #include "control/bookkeeper.h"
+#include "control/layout_store.h"
 #include "control/metrics.h"
+#include "control/publisher.h"
 #include "control/subscriber_series.h"
+#include "control/watch_report.h"
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/policies.h"
 
@@ -111,6 +114,24 @@ TEST_CASE("a million subscribers with drops") {
     std::printf("%-40s %8.1f MiB\n", "memory for them", used);
     CHECK(used <= 64);
 
+    PublisherOptions nowhere;
+    nowhere.socket = folder.path() / "none.sock";
+    const Publisher publisher(nowhere, LayoutStore({}, problem), *books);
+    std::size_t metrics_bytes = 0;
+    constexpr unsigned kScrapes = 20;
+    CHECK(
+        seconds_of(
+            "/metrics, 20 times",
+            [&] {
+                for (unsigned i = 0; i < kScrapes; ++i) {
+                    metrics_bytes = Metrics(*books, publisher, left_out).text().size();
+                }
+            }
+        )
+        < 0.05 * kScrapes
+    );
+    CHECK(metrics_bytes < 100'000);
+
     CHECK(
         seconds_of(
             "top 1,000 by bytes",
@@ -126,4 +147,39 @@ TEST_CASE("a million subscribers with drops") {
     books->policy_compiled(policy);
     books->look_now();
     CHECK(books->summary()->subscribers_with_drops == kSubscribers);
+}
+
+TEST_CASE("a full table of subscribers under watch") {
+    constexpr std::uint32_t kPlaces = 65'536;  // a dataplane's default
+    CounterMemory memory(1, 1024, 1, 64, kPlaces);
+    WatchTable table = memory.watch(0);
+    constexpr std::uint32_t kNow = 60'000'000;
+    // Twice as many as there are places, so that hardly any bucket keeps one free.
+    for (std::uint32_t i = 0; i < 2 * kPlaces; ++i) {
+        table.refill(std::uint64_t{kNow} * 1'000'000'000 + i * 1'000'000);
+        WatchedFrame frame;
+        frame.family = Family::ipv4;
+        frame.prefix_length = 32;
+        frame.initial_syn = true;
+        frame.prefix = {std::uint64_t{0x6440'0000U + i} << 32U, 0};
+        for (std::uint64_t destination = 0; destination < 40; ++destination) {
+            frame.destination = {destination << 32U, 0};
+            (void)table.note(frame, kNow + i / 16'000);
+        }
+    }
+    RunningPolicy policy;
+    policy.policy = make_policy(pool_text("100.64.0.0/12"));
+    const SlotLayout layout = SlotLayout().extended_for(*policy.policy).value();
+    policy.names = std::make_shared<const SubscriberNames>(*policy.policy, layout);
+    const auto counters = memory.map();
+    WatchReport report;
+    CHECK(
+        seconds_of(
+            "report of 65,536 under watch",
+            [&] { report = make_watch_report(*counters, policy, 0, kNow + 10); }
+        )
+        < 1
+    );
+    CHECK(report.under_watch > kPlaces * 95 / 100);
+    CHECK(report.suspects.size() == WatchReport::kSuspectsMax);
 }

@@ -17,6 +17,7 @@ using namespace portcullis;
 namespace {
 
 constexpr std::uint64_t kSeed = 42;
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint32_t kNow = 60'000'000;
 
 WatchedFrame frame_of(std::uint64_t subscriber, std::uint64_t destination = 1) {
@@ -135,6 +136,7 @@ TEST_CASE("a flood of sources that send a frame or two displaces only itself") {
     }
     std::uint64_t source = 1'000'000;
     for (std::uint32_t second = 1; second <= 20; ++second) {
+        table.table.refill((std::uint64_t{kNow} + second) * kSecondNs);
         for (unsigned i = 0; i < 20'000; ++i, ++source) {
             table.table.note(frame_of(source), kNow + second);
             table.table.note(frame_of(source), kNow + second);
@@ -158,6 +160,7 @@ TEST_CASE("who goes on sending gets a place in the middle of a flood") {
     bool in = false;
     std::uint32_t second = 1;
     for (; second <= 60 && !in; ++second) {
+        table.table.refill((std::uint64_t{kNow} + second) * kSecondNs);
         for (unsigned i = 0; i < 15'000; ++i, ++source) {
             table.table.note(frame_of(source), kNow + second);
             if (i % 1'000 == 0) {
@@ -172,12 +175,39 @@ TEST_CASE("who goes on sending gets a place in the middle of a flood") {
 
 TEST_CASE("no more enter in a second than the worker can afford") {
     Table table(65'536);
-    unsigned entered = 0;
-    for (std::uint64_t source = 1; source <= 40'000; ++source) {
-        entered += table.table.note(frame_of(source), kNow) ? 1U : 0U;
-    }
-    CHECK(entered == WatchTable::kEntriesPerSecond);
-    CHECK(table.table.note(frame_of(40'001), kNow + 1));
+    std::uint64_t source = 0;
+    const auto enter_many = [&] {
+        unsigned entered = 0;
+        for (unsigned i = 0; i < 40'000; ++i) {
+            entered += table.table.note(frame_of(++source), kNow) ? 1U : 0U;
+        }
+        return entered;
+    };
+    const std::uint64_t now_ns = kNow * kSecondNs;
+    table.table.refill(now_ns);
+    CHECK(enter_many() == WatchTable::kEntriesPerSecond);
+    CHECK(enter_many() == 0);
+    table.table.refill(now_ns + kSecondNs / 4);
+    CHECK(enter_many() == WatchTable::kEntriesPerSecond / 4);
+    table.table.refill(now_ns + 9 * kSecondNs);  // no more than a second's are kept
+    CHECK(enter_many() == WatchTable::kEntriesPerSecond);
+}
+
+TEST_CASE("no more notes are taken in a second than the worker can afford") {
+    Table table(64);
+    const auto note_many = [&] {
+        std::uint64_t noted = 0;
+        for (unsigned i = 0; i < 1'000'000; ++i) {
+            noted += table.table.note(frame_of(7, i), kNow) ? 1U : 0U;
+        }
+        return noted;
+    };
+    const std::uint64_t now_ns = kNow * kSecondNs;
+    table.table.refill(now_ns);
+    CHECK(note_many() == WatchTable::kNotesPerSecond);
+    table.table.refill(now_ns + kSecondNs / 100);
+    CHECK(note_many() == WatchTable::kNotesPerSecond / 100);
+    CHECK(table.find(7)->rules[0].frames == WatchTable::kNotesPerSecond * 101 / 100);
 }
 
 TEST_CASE("a place that nobody used for a day is free, however often it was used before") {
@@ -216,7 +246,9 @@ TEST_CASE("a reader never mixes two tenants of a place") {
             WatchedFrame frame = frame_of(i % 997 * kRulesMax + i % kRulesMax, i);
             frame.rule = static_cast<std::uint8_t>(i % kRulesMax);
             table.table.note(frame, now_s);
-            now_s += i % 1'000 == 0 ? 1 : 0;
+            if (i % 1'000 == 0) {
+                table.table.refill(++now_s * kSecondNs);
+            }
         }
     });
     unsigned seen = 0;
