@@ -116,7 +116,7 @@ Assessment assess(const WatchedSubscriber& subscriber, const std::vector<Service
     const auto service = static_cast<Service>(most - flows.begin());
     if (fans_out_5m || fans_out_24h || mostly_new) {
         out.behaviour = scanner_of(service);
-    } else if (service == Service::mail && out.destinations_24h > 0 && out.destinations_24h < kMailClientMax + 0.5) {
+    } else if (service == Service::mail && out.signals.empty() && out.destinations_24h > 0 && out.destinations_24h < kMailClientMax + 0.5) {
         out.behaviour = Behaviour::mail_client;
     }
     return out;
