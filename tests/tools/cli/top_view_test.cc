@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 
 #include <sstream>
+#include <string>
+#include <vector>
 
 namespace portcullis::cli {
 namespace {
@@ -32,7 +34,7 @@ Json subscriber(const std::string& name, std::uint64_t frames, const Json& watch
         {"watch", watch}};
 }
 
-Json answer(const Json& subscribers) {
+Json answer(const std::vector<Json>& subscribers) {
     return {{"subscribers_with_drops", 1234}, {"subscribers", subscribers}};
 }
 
@@ -111,7 +113,8 @@ TEST_CASE("the order is the asked one") {
     );
     const auto names = [&](TopOrder order) {
         std::string out;
-        for (const Json& one : view.json(10, order)["subscribers"]) {
+        const Json shown = view.json(10, order);
+        for (const Json& one : shown.at("subscribers")) {
             out += one["subscriber"].get<std::string>() + " ";
         }
         return out;
@@ -125,7 +128,7 @@ TEST_CASE("the order is the asked one") {
 }
 
 TEST_CASE("a screen is never wider nor higher than the terminal") {
-    Json many = Json::array();
+    std::vector<Json> many;
     for (unsigned i = 0; i < 100; ++i) {
         many.push_back(
             subscriber("customer with a long näme " + std::to_string(i), i + 1, spambot())
@@ -151,7 +154,7 @@ TEST_CASE("a screen is never wider nor higher than the terminal") {
             CHECK(bare.size() <= size.columns);
             // Whatever is coloured ends so.
             if (line.find('\033') != std::string::npos) {
-                CHECK(line.rfind("\033[0m") > line.rfind("\033[3"));
+                CHECK(line.rfind("\033[0m") == line.rfind("\033["));
             }
         }
     }
