@@ -123,7 +123,7 @@ class RestartTest(unittest.TestCase):
         second = self.stage.dataplane("--linger")
         stamp = r"(\d{4}-\d\d-\d\dT\S+) \w+: "
         listening = second.wait_for_log(stamp + "forwarding with")
-        effective = second.wait_for_log(stamp + r"policy generation (\d+) is effective")
+        effective = second.wait_for_log(stamp + r"policy effective, generation (\d+)")
         self.assertEqual(effective[2], "2")
         took = (time_of(effective) - time_of(listening)).total_seconds()
         print(f"published again {took:.3f} s after the dataplane listened ({REPAIR_PROMISED_S} s are promised)")

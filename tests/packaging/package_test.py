@@ -209,6 +209,10 @@ class Installed:
         assert (sockets.st_mode & 0o7777, str(sockets.st_gid)) == (0o1770, group), sockets
         self.inside("portcullis", "check", "/etc/portcullis/policy.toml")
         self.inside("portcullis-dataplane", "--config", "/etc/portcullis/dataplane.toml", "--check-config")
+        # The ports that the configuration comes with are nobody's.
+        said = json.loads(self.inside("portcullis", "doctor", "--json", status=1))
+        topics = {one["topic"]: one["grade"] for one in said["findings"]}
+        assert topics["port 0000:01:00.0"] == "fault" and topics["users"] == "good" and topics["sockets"] == "good", said
         # A replay, as any user.
         answer = self.inside(
             "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "portcullis", "replay", "--policy", f"{EXAMPLES}/policy.toml",
