@@ -116,7 +116,7 @@ class Installed:
 
     def __init__(self, packages):
         self.old, self.new = packages[:3], packages[3:]
-        base = Path(tempfile.mkdtemp(prefix="pc-root-"))
+        base = Path(tempfile.mkdtemp(prefix="pc-root-", dir=Path(packages[0]).parent))  # goes with the packages
         run("mount", "--make-rprivate", "/")
         run("mount", "-t", "tmpfs", "tmpfs", base)
         for name in ("upper", "work", "root"):
@@ -133,7 +133,7 @@ class Installed:
         for name in ("run", "tmp"):  # no socket of this machine's services is to be seen
             run("mount", "-t", "tmpfs", "tmpfs", self.root / name)
         run("ip", "link", "set", "lo", "up")
-        shutil.copytree(Path(self.old[0]).parent, self.root / "tmp" / "packages", ignore=shutil.ignore_patterns("pages"))
+        shutil.copytree(Path(self.old[0]).parent, self.root / "tmp" / "packages", ignore=shutil.ignore_patterns("pages", "pc-root-*"))
         self.old, self.new = ([f"/tmp/packages/{Path(path).name}" for path in which] for which in (self.old, self.new))
         self.processes = {}
 
