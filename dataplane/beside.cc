@@ -105,7 +105,7 @@ void judge_shadow(WorkerState& state, Direction direction, const Burst& burst) n
         const FrameBytes frame = bytes_of(frames[i], state.scratch);
         const Judgement other = judge_frame(shadow.view, frame, direction);
         bytes += frame.length;
-        if (other.outcome.verdict != judged.outcomes[i].verdict) [[unlikely]] {
+        if (other.outcome.verdict != judged.outcome(i).verdict) [[unlikely]] {
             count_difference(state, counters, frame, direction, other);
         }
     }

@@ -129,6 +129,9 @@ Errors Dataplane::start_workers() {
         state->first_active_slot = options_.subscriber_slots;
         state->exemptions = counters_->exemptions(worker);
         state->shadow_counters = counters_->shadow(worker);
+        if (recorder_.has_value()) {
+            (void)state->observers.add(recorder_->observer());
+        }
         states_.push_back(std::move(state));
         bodies.push_back(worker_body(worker));
     }

@@ -3,6 +3,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include <array>
 #include <span>
 
 namespace portcullis::dataplane {
@@ -17,34 +18,59 @@ std::uint64_t bytes_of(std::span<rte_mbuf* const> frames) noexcept {
     return bytes;
 }
 
-}  // namespace
+void discard(std::span<rte_mbuf*> frames) noexcept {
+    rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned>(frames.size()));
+}
 
+// `bytes` are those of all frames: when they are sent they are no longer ours to ask.
 void transmit(
     EgressQueue to,
     Direction direction,
-    Burst& passed,
+    std::span<rte_mbuf*> frames,
+    std::uint64_t bytes,
     WorkerCounters& counters
 ) noexcept {
-    if (passed.empty()) {
-        return;
-    }
-    const std::span<rte_mbuf*> frames = passed.release();
-    const std::uint64_t bytes = bytes_of(frames);  // now: frames that are sent are no longer ours
     const auto count = static_cast<std::uint16_t>(frames.size());
     const std::uint16_t sent = rte_eth_tx_burst(to.port, to.queue, frames.data(), count);
     std::uint64_t refused_bytes = 0;
     if (sent < count) [[unlikely]] {
         const std::span<rte_mbuf*> refused = frames.subspan(sent);
         refused_bytes = bytes_of(refused);
-        rte_pktmbuf_free_bulk(refused.data(), static_cast<unsigned>(refused.size()));
+        discard(refused);
         counters.transmit_refused[index_of(direction)].add(refused.size(), refused_bytes);
     }
     counters.transmitted[index_of(direction)].add(sent, bytes - refused_bytes);
 }
 
-void discard(Burst& dropped) noexcept {
-    const std::span<rte_mbuf*> frames = dropped.release();
-    rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned>(frames.size()));
+}  // namespace
+
+void let_out(
+    EgressQueue to,
+    Direction direction,
+    const JudgedBurst& judged,
+    Burst& burst,
+    WorkerCounters& counters
+) noexcept {
+    const std::span<rte_mbuf*> frames = burst.release();
+    std::size_t passed = frames.size();
+    if (judged.dropped != 0) {
+        // Those that pass move up, in their order, and those that do not stand apart.
+        std::array<rte_mbuf*, kBurstMax> dropped;
+        std::size_t dropped_count = 0;
+        passed = 0;
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+            rte_mbuf* const frame = frames[i];
+            const std::size_t drop = (judged.dropped >> i) & 1U;
+            frames[passed] = frame;
+            dropped[dropped_count] = frame;
+            passed += 1 - drop;
+            dropped_count += drop;
+        }
+        discard(std::span(dropped).first(dropped_count));
+    }
+    if (passed != 0) {
+        transmit(to, direction, frames.first(passed), judged.passed_bytes, counters);
+    }
 }
 
 }  // namespace portcullis::dataplane

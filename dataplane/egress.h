@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/burst.h"
+#include "dataplane/judged_burst.h"
 #include "rules/counter_layout.h"
 #include "rules/units.h"
 
@@ -15,15 +16,14 @@ struct EgressQueue {
     std::uint16_t queue = 0;
 };
 
-// Hands `passed` to the port; frees, and counts as refused, what the port does not take.
-void transmit(
+// Lets every frame of a judged burst out: hands those that pass to the port, frees the others, which were counted as
+// dropped when they were judged. Frees, and counts as refused, what the port does not take. `burst` is empty then.
+void let_out(
     EgressQueue to,
     Direction direction,
-    Burst& passed,
+    const JudgedBurst& judged,
+    Burst& burst,
     WorkerCounters& counters
 ) noexcept;
-
-// Frees frames that were counted as dropped when they were judged.
-void discard(Burst& dropped) noexcept;
 
 }  // namespace portcullis::dataplane

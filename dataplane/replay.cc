@@ -74,25 +74,20 @@ private:
 };
 
 // Frames whose direction their source tells: forwards each longest run of one direction, in order.
-void forward_by_source(
-    WorkerState& state,
-    Burst& burst,
-    EgressQueue to,
-    VerdictRecorder& recorder
-) noexcept {
+void forward_by_source(WorkerState& state, Burst& burst, EgressQueue to) noexcept {
     const std::span<rte_mbuf*> frames = burst.release();
     Burst run;
     Direction run_direction = Direction::outbound;
     for (rte_mbuf* frame : frames) {
         const Direction direction = direction_by_source(state, frame);
         if (direction != run_direction && !run.empty()) {
-            forward(state, run_direction, run, to, recorder);
+            forward(state, run_direction, run, to);
         }
         run_direction = direction;
         run.push(frame);
     }
     if (!run.empty()) {
-        forward(state, run_direction, run, to, recorder);
+        forward(state, run_direction, run, to);
     }
 }
 
@@ -130,7 +125,7 @@ void run_replay(
     const ReplaySetup& setup,
     WorkerState& state,
     Housekeeping& housekeeping,
-    VerdictRecorder& recorder,
+    const VerdictRecorder& recorder,
     const std::atomic<bool>& stop
 ) noexcept {
     const Pace pace(setup.frames_per_second);
@@ -148,13 +143,9 @@ void run_replay(
             return;  // the capture has no more
         }
         switch (setup.direction) {
-        case ReplayDirection::outbound:
-            forward(state, Direction::outbound, burst, to, recorder);
-            break;
-        case ReplayDirection::inbound:
-            forward(state, Direction::inbound, burst, to, recorder);
-            break;
-        case ReplayDirection::by_source: forward_by_source(state, burst, to, recorder); break;
+        case ReplayDirection::outbound: forward(state, Direction::outbound, burst, to); break;
+        case ReplayDirection::inbound: forward(state, Direction::inbound, burst, to); break;
+        case ReplayDirection::by_source: forward_by_source(state, burst, to); break;
         }
         housekeeping.end_turn(frames);
     }

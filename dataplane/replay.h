@@ -30,12 +30,12 @@ struct ReplaySetup {
     std::uint64_t frames_per_second = 0;  // 0: as fast as it goes
 };
 
-// Judges everything that the port delivers; ends with the first empty burst, or when `stop` is set.
+// Judges everything that the port delivers, at the pace that `recorder`, an observer of `state`, tells; ends with the first empty burst, or when `stop` is set.
 void run_replay(
     const ReplaySetup& setup,
     WorkerState& state,
     Housekeeping& housekeeping,
-    VerdictRecorder& recorder,
+    const VerdictRecorder& recorder,
     const std::atomic<bool>& stop
 ) noexcept;
 

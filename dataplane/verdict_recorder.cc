@@ -21,11 +21,11 @@ Error failure(const std::filesystem::path& path, int error) {
 }
 
 VerdictRecord
-record_of(Direction direction, const JudgedBurst& judged, unsigned index, std::uint64_t frame) {
-    const Key& key = judged.keys[index];
-    const Outcome& outcome = judged.outcomes[index];
+record_of(WorkerState& state, Direction direction, const Burst& burst, unsigned index) {
+    const Key& key = key_of(state, burst, index);
+    const JudgedBurst& judged = state.judged;
+    const Outcome outcome = judged.outcome(index);
     VerdictRecord out;
-    out.frame = frame;
     out.source = key.source;
     out.destination = key.destination;
     out.slot = key.family == Family::none ? kNoSlot : judged.slots[index];
@@ -38,7 +38,6 @@ record_of(Direction direction, const JudgedBurst& judged, unsigned index, std::u
     out.reason = outcome.reason;
     out.rule = outcome.rule;
     out.direction = direction;
-    out.initial_syn = judged.initial_syn(index);
     out.initial_syn = judged.initial_syn(index);
     return out;
 }
@@ -65,19 +64,25 @@ Result<VerdictRecorder> VerdictRecorder::open(const std::filesystem::path& path)
     return VerdictRecorder(file, path);
 }
 
-void VerdictRecorder::judged(
-    Direction direction,
-    const JudgedBurst& judged,
-    unsigned count
-) noexcept {
+void VerdictRecorder::judged(WorkerState& state, Direction direction, const Burst& burst) noexcept {
     std::array<VerdictRecord, kBurstMax> records;
+    const unsigned count = burst.size();
     for (unsigned i = 0; i < count; ++i) {
-        records[i] = record_of(direction, judged, i, ++frames_);
+        records[i] = record_of(state, direction, burst, i);
+        records[i].frame = ++frames_;
     }
     if (file_ != nullptr
         && std::fwrite(records.data(), sizeof(VerdictRecord), count, file_.get()) != count) {
         failed_ = true;
     }
+}
+
+BurstObserver VerdictRecorder::observer() noexcept {
+    return {
+        [](void* self, WorkerState& state, Direction direction, const Burst& burst) noexcept {
+            static_cast<VerdictRecorder*>(self)->judged(state, direction, burst);
+        },
+        this};
 }
 
 std::optional<Error> VerdictRecorder::close() {

@@ -13,13 +13,15 @@
 
 namespace portcullis::dataplane {
 
-// An observer of worker.h.
+// An observer of a worker (observers.h).
 class VerdictRecorder {
 public:
     // With an empty path it only counts.
     [[nodiscard]] static Result<VerdictRecorder> open(const std::filesystem::path& path);
 
-    void judged(Direction direction, const JudgedBurst& judged, unsigned count) noexcept;
+    void judged(WorkerState& state, Direction direction, const Burst& burst) noexcept;
+
+    [[nodiscard]] BurstObserver observer() noexcept;
 
     // Frames seen so far.
     [[nodiscard]] std::uint64_t frames() const noexcept { return frames_; }

@@ -25,14 +25,13 @@ std::uint64_t coarse_ns(clockid_t clock) noexcept {
 // One pass over all lanes; the frames received.
 unsigned turn(WorkerState& state, std::span<const Lane> lanes) noexcept {
     unsigned frames = 0;
-    NoObserver observer;
     for (const Lane& lane : lanes) {
         Burst burst = receive(lane.from);
         if (burst.empty()) {
             continue;
         }
         frames += burst.size();
-        forward(state, lane.direction, burst, lane.to, observer);
+        forward(state, lane.direction, burst, lane.to);
     }
     return frames;
 }

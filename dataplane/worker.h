@@ -1,5 +1,5 @@
 // A worker: one thread, with one queue of every port, that moves frames from side to side. Its turn is
-// receive -> judge -> observe -> split -> transmit or free, whole bursts at a time.
+// receive -> judge -> observe -> transmit or free, whole bursts at a time.
 //
 // The worker alone writes what it points to. It makes no system call while frames come: it looks at the
 // clock and at the policy every 256 turns, and sleeps only when many turns in a row found nothing.
@@ -7,6 +7,7 @@
 
 #include "dataplane/burst.h"
 #include "dataplane/egress.h"
+#include "dataplane/observers.h"
 #include "dataplane/options.h"
 #include "dataplane/running_policy.h"
 #include "dataplane/stages.h"
@@ -21,28 +22,16 @@
 
 namespace portcullis::dataplane {
 
-// Sees every burst after it was judged and before its frames leave. This one does not look.
-struct NoObserver {
-    static void
-    judged(Direction /*direction*/, const JudgedBurst& /*judged*/, unsigned /*count*/) noexcept {}
-};
-
-// Judges the frames of `burst`, lets `observer` see, and lets every frame out. `burst` is empty then.
-template <typename Observer>
-void forward(
-    WorkerState& state,
-    Direction direction,
-    Burst& burst,
-    EgressQueue to,
-    Observer& observer
-) noexcept {
+// Judges the frames of `burst`, lets observers see, and lets every frame out. `burst` is empty then.
+inline void
+forward(WorkerState& state, Direction direction, Burst& burst, EgressQueue to) noexcept {
     judge_burst(state, direction, burst);
-    observer.judged(direction, state.judged, burst.size());
-    Burst passed;
-    Burst dropped;
-    split(state.judged, burst, passed, dropped);
-    transmit(to, direction, passed, *state.counters);
-    discard(dropped);
+    if (!state.observers.empty()) [[unlikely]] {
+        for (const BurstObserver& observer : state.observers.all()) {
+            observer.look(observer.context, state, direction, burst);
+        }
+    }
+    let_out(to, direction, state.judged, burst, *state.counters);
 }
 
 struct IngressQueue {

@@ -1,6 +1,7 @@
 #include "rules/image.h"
 
 #include "rules/image_sections.h"
+#include "rules/pool_trie.h"
 
 #include <xxhash.h>
 
@@ -44,6 +45,8 @@ public:
         check_pools(pools);
         check_trie(trie4, pools.size(), 4);
         check_trie(trie6, pools.size(), 16 - header_->skip_bytes6);
+        view.names_source_ports = {
+            names_source_ports(Direction::outbound), names_source_ports(Direction::inbound)};
         view.smarthosts4 = prefix_set<ImageView::PrefixSet4, PrefixEntry4>(
             header_->smarthost_tables4, header_->smarthosts4, 32
         );
@@ -59,6 +62,7 @@ public:
         if (failed_) {
             return error_;
         }
+        view.roots4 = roots_of(trie4);
         return view;
     }
 
@@ -146,6 +150,7 @@ private:
                 }
             }
         }
+        require(!pages.empty() && pages[0].rules == PortPage{}.rules, "port page 0 is not empty");
         const unsigned unknown_rules = ~0U << header_->rule_count;
         for (const PortPage& page : pages) {
             for (const RuleSet rules : page.rules) {
@@ -193,6 +198,16 @@ private:
         if (!failed_) {
             check_depth(trie, levels);
         }
+    }
+
+    [[nodiscard]] bool names_source_ports(Direction direction) const {
+        for (const auto& by_side : header_->port_maps[index_of(direction)]) {
+            const PortMap& map = by_side[static_cast<std::size_t>(PortSide::source)];
+            if (std::ranges::any_of(map.page_of, [](std::uint16_t page) { return page != 0; })) {
+                return true;
+            }
+        }
+        return false;
     }
 
     // A walk that is still at a child when the address ends would take a child for a pool. Children stand

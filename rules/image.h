@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace portcullis {
@@ -71,6 +72,10 @@ struct TrieNode {
     static constexpr std::uint32_t kChild = 0x8000'0000U;
     std::array<std::uint32_t, 256> entries{};
 };
+
+// What the IPv4 trie says of each value of an address's first 16 bits: where walks begin, so that a pool of up to 16
+// bits is found with one load.
+using Roots4 = std::array<std::uint32_t, std::size_t{1} << 16U>;
 
 // A set of prefixes with a value each: a hash table for each prefix length that occurs. Open addressing
 // with at most kProbesMax steps, which the compiler guarantees by growing the table.
@@ -143,7 +148,8 @@ struct ImageHeader {
 
 struct OverlayView;
 
-// A validated image, as a worker reads it, with the exemptions beside it. Borrows the bytes.
+// A validated image, as a worker reads it, with the exemptions beside it. Borrows the bytes;
+// not copied by workers.
 class ImageView {
 public:
     struct PrefixSet4 {
@@ -159,6 +165,7 @@ public:
     const ImageHeader* header = nullptr;
     const PortPage* port_pages = nullptr;
     const PoolEntry* pools = nullptr;
+    std::shared_ptr<const Roots4> roots4;  // made of trie4 by validate()
     const TrieNode* trie4 = nullptr;
     const TrieNode* trie6 = nullptr;
     PrefixSet4 smarthosts4;
@@ -166,6 +173,8 @@ public:
     PrefixSet4 exemptions4;
     PrefixSet6 exemptions6;
     const OverlayView* overlay = nullptr;  // nullptr: none; set by who publishes both
+    // By direction: whether a rule names source ports at all. validate() finds out.
+    std::array<bool, kDirectionCount> names_source_ports = {true, true};
 };
 
 // Where an exemption of an overlay is counted.

@@ -27,6 +27,8 @@ address_byte(const AddressWords& address, unsigned index) noexcept {
     return static_cast<std::uint8_t>(word >> (56U - 8U * (index & 7U)));
 }
 
+inline constexpr std::uint32_t kTrieRoot = TrieNode::kChild;  // the root is node 0
+
 // Walks a trie along the bytes of `word`, highest first, for at most `levels` bytes. `entry` is where the
 // walk stands: a child to go on from, or the end.
 [[nodiscard]] inline std::uint32_t
@@ -38,12 +40,22 @@ walk_trie(const TrieNode* trie, std::uint32_t entry, std::uint64_t word, unsigne
     return entry;
 }
 
+// find_pool for an IPv4 address in host byte order.
+[[nodiscard]] inline std::uint32_t
+find_pool4(const Roots4& roots, const TrieNode* trie, std::uint32_t address) noexcept {
+    const std::uint32_t entry = roots[address >> 16U];
+    return (entry & TrieNode::kChild) == 0
+               ? entry
+               : walk_trie(trie, entry, std::uint64_t{address} << 48U, 2);
+}
+
 // The index into image.pools of the longest pool that contains `address`, 0 if none does.
 [[nodiscard]] inline std::uint32_t
 find_pool(const ImageView& image, Family family, const AddressWords& address) noexcept {
-    constexpr std::uint32_t kRoot = TrieNode::kChild;  // the root is node 0
     if (family == Family::ipv4) {
-        return walk_trie(image.trie4, kRoot, address.high, 4);
+        return find_pool4(
+            *image.roots4, image.trie4, static_cast<std::uint32_t>(address.high >> 32U)
+        );
     }
     const ImageHeader& header = *image.header;
     if (family == Family::none
@@ -53,7 +65,8 @@ find_pool(const ImageView& image, Family family, const AddressWords& address) no
     const unsigned skip = header.skip_bytes6;
     // A shift by 64 bits is no shift to the processor: with all 8 bytes skipped the walk starts below.
     const std::uint32_t entry =
-        skip < 8 ? walk_trie(image.trie6, kRoot, address.high << (8U * skip), 8 - skip) : kRoot;
+        skip < 8 ? walk_trie(image.trie6, kTrieRoot, address.high << (8U * skip), 8 - skip)
+                 : kTrieRoot;
     return (entry & TrieNode::kChild) == 0 ? entry : walk_trie(image.trie6, entry, address.low, 8);
 }
 

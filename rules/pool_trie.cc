@@ -74,4 +74,12 @@ PoolTrie build_pool_trie(std::vector<TriePrefix> prefixes, bool skip) {
     return out;
 }
 
+std::shared_ptr<const Roots4> roots_of(std::span<const TrieNode> nodes) {
+    auto out = std::make_shared<Roots4>();
+    for (std::size_t i = 0; i < out->size(); ++i) {
+        (*out)[i] = walk_trie(nodes.data(), kTrieRoot, std::uint64_t{i} << 48U, 2);
+    }
+    return out;
+}
+
 }  // namespace portcullis

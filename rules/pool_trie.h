@@ -5,6 +5,8 @@
 #include "rules/prefix.h"
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 namespace portcullis {
@@ -24,5 +26,8 @@ struct TriePrefix {
 // The trie over `prefixes`, all of one family and without duplicates. Leading bytes are skipped only if
 // `skip` is set, and at most 8.
 [[nodiscard]] PoolTrie build_pool_trie(std::vector<TriePrefix> prefixes, bool skip);
+
+// Of the IPv4 trie `nodes`.
+[[nodiscard]] std::shared_ptr<const Roots4> roots_of(std::span<const TrieNode> nodes);
 
 }  // namespace portcullis

@@ -70,7 +70,7 @@ public:
             }
             judge_burst(state, direction, burst);
             for (std::size_t i = 0; i < count; ++i) {
-                out += state.judged.outcomes[i].verdict == Verdict::pass ? '+' : '-';
+                out += state.judged.outcome(i).verdict == Verdict::pass ? '+' : '-';
             }
             for (rte_mbuf* frame : burst.release()) {
                 rte_pktmbuf_free(frame);

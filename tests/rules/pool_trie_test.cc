@@ -25,6 +25,7 @@ public:
         header_.skip_mask_high = trie_.skip_mask_high;
         header_.skip_value_high = trie_.skip_value_high;
         view_.header = &header_;
+        view_.roots4 = roots_of(trie_.nodes);
         view_.trie4 = trie_.nodes.data();
         view_.trie6 = trie_.nodes.data();
     }

@@ -1,0 +1,178 @@
+// Whole bursts through the stages say of every frame what the rules say of it alone: outcome, slot and counters.
+#include "dataplane/stages.h"
+
+#include "dataplane/eal.h"
+#include "tests/rules/agreement.h"
+#include "tests/rules/random_frame.h"
+#include "tests/rules/random_policy.h"
+
+#include <catch2/catch.hpp>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+using namespace portcullis;
+using namespace portcullis::dataplane;
+
+namespace {
+
+// DPDK starts once in a process.
+Eal& eal() {
+    static Eal started = [] {
+        EalSetup setup;
+        setup.test_mode = true;
+        Result<Eal> result = Eal::start(setup);
+        REQUIRE(result.has_value());
+        return std::move(result).value();
+    }();
+    return started;
+}
+
+rte_mempool* frame_pool() {
+    (void)eal();
+    static rte_mempool* const pool =
+        rte_pktmbuf_pool_create("frames", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+    REQUIRE(pool != nullptr);
+    return pool;
+}
+
+struct FreeFrame {
+    void operator()(rte_mbuf* frame) const noexcept { rte_pktmbuf_free(frame); }
+};
+
+using OwnedFrame = std::unique_ptr<rte_mbuf, FreeFrame>;
+
+// In segments of at most `segment_bytes`.
+OwnedFrame frame_of(const portcullis::test::Bytes& bytes, std::size_t segment_bytes) {
+    OwnedFrame out;
+    for (std::size_t at = 0; at < bytes.size() || out == nullptr;) {
+        const std::size_t size = std::min(segment_bytes, bytes.size() - at);
+        OwnedFrame segment(rte_pktmbuf_alloc(frame_pool()));
+        REQUIRE(segment != nullptr);
+        char* const data = rte_pktmbuf_append(segment.get(), static_cast<std::uint16_t>(size));
+        REQUIRE(data != nullptr);
+        std::memcpy(data, bytes.data() + at, size);
+        at += size;
+        if (out == nullptr) {
+            out = std::move(segment);
+        } else {
+            REQUIRE(rte_pktmbuf_chain(out.get(), segment.release()) == 0);
+        }
+    }
+    return out;
+}
+
+// One worker's memory, large enough for the slots of `compiled`.
+class Bench {
+public:
+    explicit Bench(const portcullis::test::CompiledPolicy& compiled)
+        : compiled_(compiled)
+        , slots_(std::make_unique<SlotCounters[]>(compiled.layout().slot_count())) {
+        state_->image = &compiled.view();
+        state_->counters = counters_.get();
+        state_->slots = slots_.get();
+    }
+
+    // Judges `frames` in one burst, and says how the first that is judged wrongly differs.
+    void check(
+        const std::vector<portcullis::test::Bytes>& frames,
+        Direction direction,
+        std::size_t segment_bytes
+    ) {
+        Burst burst;
+        std::vector<OwnedFrame> owned;
+        for (const portcullis::test::Bytes& bytes : frames) {
+            owned.push_back(frame_of(bytes, segment_bytes));
+            burst.push(owned.back().get());
+        }
+        judge_burst(*state_, direction, burst);
+        for (unsigned i = 0; i < burst.size(); ++i) {
+            check_frame(burst, i, frames[i], direction);
+        }
+        for (std::size_t verdict = 0; verdict < kVerdictCount; ++verdict) {
+            for (std::size_t reason = 0; reason < kReasonCount; ++reason) {
+                const FrameCounter& counted =
+                    counters_->judged[verdict][index_of(direction)][reason];
+                CHECK(
+                    counted.frames.read() == expected_[index_of(direction)][verdict][reason].frames
+                );
+                CHECK(
+                    counted.bytes.read() == expected_[index_of(direction)][verdict][reason].bytes
+                );
+            }
+        }
+        CHECK(counters_->unattributed_frames.read() == unattributed_);
+    }
+
+private:
+    void check_frame(
+        const Burst& burst,
+        unsigned i,
+        const portcullis::test::Bytes& bytes,
+        Direction direction
+    ) {
+        const JudgedBurst& judged = state_->judged;
+        const FrameBytes frame{bytes.data(), static_cast<std::uint32_t>(bytes.size())};
+        const Judgement alone = judge_frame(compiled_.view(), frame, direction);
+        const Outcome outcome = judged.outcome(i);
+        const Key& key = key_of(*state_, burst, i);
+        INFO("frame " << i << ", " << label(direction));
+        REQUIRE(outcome.verdict == alone.outcome.verdict);
+        REQUIRE(label(outcome.reason) == label(alone.outcome.reason));
+        REQUIRE(outcome.rule == alone.outcome.rule);
+        REQUIRE(judged.pools[i] == alone.attribution.pool);
+        REQUIRE(judged.initial_syn(i) == alone.initial_syn);
+        REQUIRE(key == parse_frame(frame, compiled_.view().header->tunnels));
+        REQUIRE(((judged.dropped >> i) & 1U) == index_of(alone.outcome.verdict));
+        if (compiled_.view().pools[alone.attribution.pool].sparse == 0) {
+            REQUIRE(judged.slots[i] == dense_slot(compiled_.view(), alone.attribution).value);
+        }
+        FrameTotals& totals =
+            expected_[index_of(direction)][index_of(outcome.verdict)][index_of(outcome.reason)];
+        ++totals.frames;
+        totals.bytes += bytes.size();
+        unattributed_ += alone.attribution.pool == 0 && key.family != Family::none ? 1U : 0U;
+    }
+
+    const portcullis::test::CompiledPolicy& compiled_;
+    std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
+    std::unique_ptr<SlotCounters[]> slots_;
+    std::unique_ptr<WorkerState> state_ = std::make_unique<WorkerState>();
+    std::array<std::array<std::array<FrameTotals, kReasonCount>, kVerdictCount>, kDirectionCount>
+        expected_{};
+    std::uint64_t unattributed_ = 0;
+};
+
+constexpr std::size_t kSlotsMax = std::size_t{1} << 20U;
+
+}  // namespace
+
+TEST_CASE("a burst is judged as its frames are alone") {
+    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+        portcullis::test::Dice dice(seed);
+        const portcullis::test::CompiledPolicy compiled(
+            portcullis::test::random_policy(dice), portcullis::test::kRandomPolicyNow
+        );
+        if (compiled.layout().slot_count() > kSlotsMax) {
+            continue;
+        }
+        const portcullis::test::AddressChoices addresses =
+            portcullis::test::interesting_addresses(compiled.policy(), dice);
+        Bench bench(compiled);
+        for (unsigned burst = 0; burst < 20; ++burst) {
+            INFO("seed " << seed << ", burst " << burst);
+            std::vector<portcullis::test::Bytes> frames(1 + dice.below(kBurstMax));
+            for (portcullis::test::Bytes& frame : frames) {
+                do {
+                    frame = portcullis::test::random_frame(dice, addresses);
+                } while (frame.size() > 1500);
+            }
+            const Direction direction =
+                dice.below(2) == 0 ? Direction::outbound : Direction::inbound;
+            bench.check(frames, direction, dice.below(4) == 0 ? 48 : 1500);
+        }
+    }
+}
