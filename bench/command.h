@@ -16,6 +16,7 @@ namespace portcullis::bench {
 
 using Action = std::function<cli::ExitStatus(cli::Console&)>;
 
+void add_report(CLI::App& app, Action& action);
 void add_scaling(CLI::App& app, Action& action);
 void add_stages(CLI::App& app, Action& action);
 void add_latency(CLI::App& app, Action& action);

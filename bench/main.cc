@@ -25,6 +25,7 @@ cli::ExitStatus run(int argc, const char* const* argv, cli::Console& console) {
     add_scaling(app, action);
     add_publish(app, action);
     add_memory(app, action);
+    add_report(app, action);
     add_stages(app, action);
     try {
         app.parse(argc, argv);
