@@ -1,5 +1,6 @@
 #include "bench/rig.h"
 
+#include "dataplane/options.h"
 #include "dataplane/worker.h"
 
 #include <rte_cycles.h>
@@ -101,6 +102,10 @@ Errors Rig::open_all() {
     dataplane::CounterShape shape;
     shape.workers = worker_count_;
     shape.slot_capacity = setup_.slot_capacity;
+    const dataplane::Options
+        product;  // its tables are as large as they are in the product by default
+    shape.active_places = product.active_subscribers;
+    shape.watch_places = product.watched_subscribers;
     shape.tsc_hz = rte_get_tsc_hz();
     Result<dataplane::CounterMemory> counters = dataplane::CounterMemory::create(shape);
     if (!counters) {
@@ -113,6 +118,9 @@ Errors Rig::open_all() {
         state->counters = &counters_->worker(worker);
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);
+        state->watch = counters_->watch(worker);
+        state->exemptions = counters_->exemptions(worker);
+        state->shadow_counters = counters_->shadow(worker);
         state->first_active_slot = setup_.slot_capacity;
         states_.push_back(std::move(state));
         policies_.leave(worker);  // until it is started
