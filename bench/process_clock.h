@@ -48,11 +48,11 @@ public:
     // when a signal has come. What passed.
     [[nodiscard]] Moment wait(std::chrono::duration<double> time, double workers) const {
         constexpr double kPatience = 100;
-        constexpr double kPatienceMin_s = 10;
-        constexpr double kStepMin_s = 0.001;
-        constexpr double kStepMax_s = 0.05;
+        constexpr double kPatienceMinSeconds = 10;
+        constexpr double kStepMinSeconds = 0.001;
+        constexpr double kStepMaxSeconds = 0.05;
         const Moment begin = now();
-        const double wall_max_s = std::max(kPatienceMin_s, kPatience * time.count());
+        const double wall_max_s = std::max(kPatienceMinSeconds, kPatience * time.count());
         Moment passed;
         while (cli::StopSignals::received() == 0 && passed.wall_s < wall_max_s) {
             const double left_s = time.count() - passed.processor_s / workers;
@@ -60,7 +60,7 @@ public:
                 break;
             }
             std::this_thread::sleep_for(
-                std::chrono::duration<double>(std::clamp(left_s, kStepMin_s, kStepMax_s))
+                std::chrono::duration<double>(std::clamp(left_s, kStepMinSeconds, kStepMaxSeconds))
             );
             passed = now() - begin;
         }

@@ -26,22 +26,31 @@ struct alignas(128) SourceStamp::State {
         return static_cast<std::uint32_t>((std::uint64_t{next()} * setup.subscribers) >> 32U);
     }
 
+    // The first half of an IPv6 address.
+    std::uint64_t next_ipv6_half() noexcept {
+        if (setup.sources == Sources::spoofed) {
+            return 0x2A00'0000'0000'0000ULL | next();
+        }
+        return kPool6 | (std::uint64_t{next_subscriber()} << 8U);
+    }
+
+    std::uint32_t next_ipv4() noexcept {
+        return setup.sources == Sources::spoofed ? next() : kPool4 + next_subscriber();
+    }
+
     void stamp(std::uint8_t* ip) noexcept {
         constexpr unsigned kVersion6 = 6;
         const bool outbound = setup.direction == Direction::outbound;
-        const bool spoofed = setup.sources == Sources::spoofed;
         if (ip[0] >> 4U == kVersion6) {
-            const std::uint64_t high = spoofed ? 0x2A00'0000'0000'0000ULL | next()
-                                               : kPool6 | (std::uint64_t{next_subscriber()} << 8U);
-            const std::uint64_t wire = rte_cpu_to_be_64(high);
+            const std::uint64_t wire = rte_cpu_to_be_64(next_ipv6_half());
             std::memcpy(ip + (outbound ? 8 : 24), &wire, sizeof(wire));
         } else {
-            const std::uint32_t wire =
-                rte_cpu_to_be_32(spoofed ? next() : kPool4 + next_subscriber());
+            const std::uint32_t wire = rte_cpu_to_be_32(next_ipv4());
             std::memcpy(ip + (outbound ? 12 : 16), &wire, sizeof(wire));
         }
     }
 
+    // NOLINTNEXTLINE(readability-function-size): DPDK's
     static std::uint16_t received(
         std::uint16_t /*port*/,
         std::uint16_t /*queue*/,

@@ -106,6 +106,45 @@ Errors add_peer(Arena& arena, const std::string& name, const Profile& profile) {
     return add_testpmd(arena, name.substr(kTestpmd.size()));
 }
 
+// The dataplane of an arena that has its traffic, with the policy that the traffic is judged by.
+Errors
+add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, ThroughputReport& out) {
+    const Policy policy = make_policy(traffic.profile);
+    const Result<SlotLayout> layout = SlotLayout().extended_for(policy);
+    if (!layout) {
+        return layout.errors();
+    }
+    RigSetup setup;
+    setup.dpdk = arena.dpdk;
+    setup.pairs = {{arena.traffic.device(0, workers), arena.traffic.device(1, workers)}};
+    setup.kept_frames = arena.traffic.frames();
+    setup.slot_capacity = layout.value().slot_count();
+    setup.direction = traffic.direction;
+    Result<std::unique_ptr<Rig>> rig = Rig::open(setup);
+    if (!rig) {
+        return rig.errors();
+    }
+    arena.rig = std::move(rig).value();
+    if (Errors errors = publish_policy(*arena.rig, policy, layout.value(), out.image_bytes);
+        !errors.empty()) {
+        return errors;
+    }
+    for (unsigned port = 0; port < kPorts; ++port) {
+        for (unsigned queue = 0; queue < workers; ++queue) {
+            arena.stamps.push_back(std::make_unique<SourceStamp>(
+                arena.rig->ports().all()[port].id(),
+                static_cast<std::uint16_t>(queue),
+                arena.traffic.stamp(port, queue)
+            ));
+        }
+    }
+    out.includes = includes_of(traffic);
+    arena.contestants.push_back(std::make_unique<DataplaneContestant>(
+        *arena.rig, workers, arena.traffic.wire_bits_per_frame(), out.includes
+    ));
+    return {};
+}
+
 }  // namespace
 
 Result<ThroughputReport> run_throughput(const ThroughputOptions& options, ProgressLine& progress) {
@@ -129,40 +168,10 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     Arena arena{std::move(traffic).value(), dpdk.value(), nullptr, {}, {}};
 
     progress.show("compiling the policy");
-    const Policy policy = make_policy(traffic_setup.profile);
-    const Result<SlotLayout> layout = SlotLayout().extended_for(policy);
-    if (!layout) {
-        return layout.errors();
-    }
-    RigSetup rig_setup;
-    rig_setup.dpdk = dpdk.value();
-    rig_setup.pairs = {{arena.traffic.device(0, workers), arena.traffic.device(1, workers)}};
-    rig_setup.kept_frames = arena.traffic.frames();
-    rig_setup.slot_capacity = layout.value().slot_count();
-    rig_setup.direction = traffic_setup.direction;
-    Result<std::unique_ptr<Rig>> rig = Rig::open(rig_setup);
-    if (!rig) {
-        return rig.errors();
-    }
-    arena.rig = std::move(rig).value();
     ThroughputReport out;
-    if (Errors errors = publish_policy(*arena.rig, policy, layout.value(), out.image_bytes);
-        !errors.empty()) {
+    if (Errors errors = add_dataplane(arena, traffic_setup, workers, out); !errors.empty()) {
         return errors;
     }
-    for (unsigned port = 0; port < kPorts; ++port) {
-        for (unsigned queue = 0; queue < workers; ++queue) {
-            arena.stamps.push_back(std::make_unique<SourceStamp>(
-                arena.rig->ports().all()[port].id(),
-                static_cast<std::uint16_t>(queue),
-                arena.traffic.stamp(port, queue)
-            ));
-        }
-    }
-    out.includes = includes_of(traffic_setup);
-    arena.contestants.push_back(std::make_unique<DataplaneContestant>(
-        *arena.rig, workers, arena.traffic.wire_bits_per_frame(), out.includes
-    ));
     for (const std::string& peer : options.peers) {
         progress.show("starting " + peer);
         if (Errors errors = add_peer(arena, peer, traffic_setup.profile); !errors.empty()) {

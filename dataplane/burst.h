@@ -13,9 +13,9 @@ namespace portcullis::dataplane {
 
 inline constexpr unsigned kBurstMax = 64;
 
-class Burst {
+class Burst {  // NOLINT(cppcoreguidelines-pro-type-member-init): see frames_
 public:
-    Burst() noexcept = default;
+    Burst() noexcept = default;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     ~Burst() = default;
     Burst(const Burst&) = delete;
     Burst& operator=(const Burst&) = delete;

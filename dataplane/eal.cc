@@ -180,6 +180,7 @@ Result<Eal> Eal::start(const EalSetup& setup) {
     auto log = std::make_unique<EalLog>();
     std::vector<std::string> arguments = eal_arguments(setup, usable_cpus());
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) {
         argv.push_back(argument.data());
     }

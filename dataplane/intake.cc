@@ -119,7 +119,7 @@ void Intake::disconnect(std::size_t index) {
 
 // One message of `client`; false if the connection is to be closed.
 bool Intake::serve_one(Client& client) {
-    std::array<std::byte, 256> buffer;
+    std::array<std::byte, 256> buffer{};
     const Received received = receive_message(client.socket.get(), buffer);
     if (received.status == Received::Status::nothing_yet) {
         return true;

@@ -43,18 +43,20 @@ int run(const Options& options) {
 }  // namespace portcullis::dataplane
 
 int main(int argc, char** argv) {
-    using namespace portcullis::dataplane;
+    using portcullis::dataplane::EarlyExit;
+    using portcullis::dataplane::Options;
     try {
-        const std::variant<Options, EarlyExit> parsed = parse_options(argc, argv);
+        const std::variant<Options, EarlyExit> parsed =
+            portcullis::dataplane::parse_options(argc, argv);
         if (const auto* exit = std::get_if<EarlyExit>(&parsed); exit != nullptr) {
             return exit->status;
         }
         const Options& options = std::get<Options>(parsed);
-        start_log(options.log_level);
-        return run(options);
+        portcullis::dataplane::start_log(options.log_level);
+        return portcullis::dataplane::run(options);
     } catch (const std::exception& error) {
         // Out of memory or the like: nothing that was foreseen.
         std::cerr << "portcullis-dataplane: " << error.what() << '\n';
-        return kExitCouldNotRun;
+        return portcullis::dataplane::kExitCouldNotRun;
     }
 }

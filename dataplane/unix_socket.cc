@@ -172,7 +172,7 @@ bool ListeningSocket::allows(int client) const {
 }
 
 Received receive_message(int socket, std::span<std::byte> buffer) {
-    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(4 * sizeof(int))> control;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(4 * sizeof(int))> control{};
     iovec part{buffer.data(), buffer.size()};
     msghdr message{};
     message.msg_iov = &part;

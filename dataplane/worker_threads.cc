@@ -36,7 +36,8 @@ int WorkerThreads::run(void* thread) {
     self->body(owner.stop_);
     if (owner.working_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         const std::uint64_t one = 1;
-        (void)!::write(owner.all_done_.get(), &one, sizeof(one));
+        // An eventfd that was zero takes it.
+        [[maybe_unused]] const ssize_t written = ::write(owner.all_done_.get(), &one, sizeof(one));
     }
     // The last touch of `owner`. Release: what the worker did is done for whoever sees that it does not run.
     owner.running_.fetch_sub(1, std::memory_order_release);

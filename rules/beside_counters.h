@@ -110,7 +110,8 @@ exemptions_offset(const CounterHeader& header, unsigned worker) noexcept {
 [[nodiscard]] inline std::size_t
 shadow_offset(const CounterHeader& header, unsigned worker, std::uint64_t shadow_number) noexcept {
     return header.shadow_offset
-           + (worker * kShadowBlocks + shadow_number % kShadowBlocks) * sizeof(ShadowCounters);
+           + (std::size_t{worker} * kShadowBlocks + shadow_number % kShadowBlocks)
+                 * sizeof(ShadowCounters);
 }
 
 }  // namespace portcullis

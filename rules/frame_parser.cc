@@ -4,6 +4,7 @@
 #include "rules/wire.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace portcullis {
 
@@ -332,6 +333,40 @@ void parse_routing_header(const std::uint8_t* header, Key& key) noexcept {
     key.source_routed = key.source_routed || header[3] != 0;
 }
 
+// The chain of extension headers that begins with `next`, bounded by their budget: what comes behind it, at `cursor`;
+// nothing if that cannot be told or is not for this frame to say.
+std::optional<std::uint8_t>
+parse_extension_headers(Cursor& cursor, std::uint8_t next, Key& key) noexcept {
+    while (is_extension_header(next)) {
+        if (key.extension_headers == kExtensionHeadersMax) {
+            key.faults.add(Reason::ipv6_header_chain);
+            return std::nullopt;
+        }
+        ++key.extension_headers;
+        if (!cursor.has(8) || !cursor.has(extension_header_bytes(next, cursor.here()))) {
+            key.faults.add(Reason::ipv6_header_chain);
+            return std::nullopt;
+        }
+        const std::uint8_t* extension = cursor.here();
+        if (!cursor.settled(extension_header_bytes(next, extension))) {
+            key.faults.add(Reason::ipv6_header_chain);
+        }
+        if (next == wire::kRouting) {
+            parse_routing_header(extension, key);
+        }
+        if (next == wire::kFragment && !parse_ipv6_fragment(extension, key)) {
+            key.protocol = extension[0];
+            return std::nullopt;
+        }
+        cursor.at += extension_header_bytes(next, extension);
+        if (next == wire::kFragment && key.fragment == Fragment::first) {
+            cursor.begin_fragmented_part();
+        }
+        next = extension[0];
+    }
+    return next;
+}
+
 void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     if (!cursor.has(wire::kIpv6Bytes)) {
         key.faults.add(cursor.lack(wire::kIpv6Bytes, Reason::malformed_ip));
@@ -350,7 +385,7 @@ void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     key.source = {load_be64(header + 8), load_be64(header + 16)};
     key.destination = {load_be64(header + 24), load_be64(header + 32)};
     const std::uint32_t payload = load_be16(header + 4);
-    std::uint8_t next = header[6];
+    const std::uint8_t next = header[6];
     cursor.at += wire::kIpv6Bytes;
     if (payload > cursor.left() && !key.in_first_fragment) {
         key.faults.add(Reason::malformed_ip);
@@ -363,35 +398,9 @@ void parse_ipv6(Cursor cursor, TunnelSet tunnels, Key& key) noexcept {
     }
     key.payload_end = static_cast<std::uint16_t>(cursor.end);
 
-    // Bounded by the budget of extension headers.
-    while (is_extension_header(next)) {
-        if (key.extension_headers == kExtensionHeadersMax) {
-            key.faults.add(Reason::ipv6_header_chain);
-            return;
-        }
-        ++key.extension_headers;
-        if (!cursor.has(8) || !cursor.has(extension_header_bytes(next, cursor.here()))) {
-            key.faults.add(Reason::ipv6_header_chain);
-            return;
-        }
-        const std::uint8_t* extension = cursor.here();
-        if (!cursor.settled(extension_header_bytes(next, extension))) {
-            key.faults.add(Reason::ipv6_header_chain);
-        }
-        if (next == wire::kRouting) {
-            parse_routing_header(extension, key);
-        }
-        if (next == wire::kFragment && !parse_ipv6_fragment(extension, key)) {
-            key.protocol = extension[0];
-            return;
-        }
-        cursor.at += extension_header_bytes(next, extension);
-        if (next == wire::kFragment && key.fragment == Fragment::first) {
-            cursor.begin_fragmented_part();
-        }
-        next = extension[0];
+    if (const auto behind = parse_extension_headers(cursor, next, key); behind.has_value()) {
+        parse_upper_layer(cursor, *behind, tunnels, key);
     }
-    parse_upper_layer(cursor, next, tunnels, key);
 }
 
 // What an MPLS stack carries that does not say it: IP only if its lengths agree too, else a pseudowire whose

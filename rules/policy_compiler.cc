@@ -84,26 +84,32 @@ const std::vector<PortRange>& ranges_of(const Rule& rule, Direction direction, P
     return side == PortSide::source ? rule.inbound_source_ports : rule.inbound_destination_ports;
 }
 
+// The rules that name each port of a side.
+std::vector<RuleSet>
+rules_by_port(const Policy& policy, Direction direction, Transport transport, PortSide side) {
+    std::vector<RuleSet> out(std::size_t{1} << 16U);
+    for (std::size_t r = 0; r < policy.rules.size(); ++r) {
+        const Rule& rule = policy.rules[r];
+        if (!(transport == Transport::tcp ? rule.tcp : rule.udp)) {
+            continue;
+        }
+        for (const PortRange& range : ranges_of(rule, direction, side)) {
+            for (std::uint32_t port = range.first; port <= range.last; ++port) {
+                out[port] = static_cast<RuleSet>(out[port] | rule_bit(r));
+            }
+        }
+    }
+    return out;
+}
+
 void compile_ports(const Policy& policy, Tables& tables) {
     PortPages pages(tables.port_pages);
     for (const Direction direction : {Direction::outbound, Direction::inbound}) {
         for (const Transport transport : {Transport::tcp, Transport::udp}) {
             for (const PortSide side : {PortSide::source, PortSide::destination}) {
-                std::vector<RuleSet> rules_of_port(std::size_t{1} << 16U);
-                for (std::size_t r = 0; r < policy.rules.size(); ++r) {
-                    const Rule& rule = policy.rules[r];
-                    if (!(transport == Transport::tcp ? rule.tcp : rule.udp)) {
-                        continue;
-                    }
-                    for (const PortRange& range : ranges_of(rule, direction, side)) {
-                        for (std::uint32_t port = range.first; port <= range.last; ++port) {
-                            rules_of_port[port] =
-                                static_cast<RuleSet>(rules_of_port[port] | rule_bit(r));
-                        }
-                    }
-                }
                 tables.header.port_maps[index_of(direction)][static_cast<unsigned>(transport)]
-                                       [static_cast<unsigned>(side)] = pages.map_of(rules_of_port);
+                                       [static_cast<unsigned>(side)] =
+                    pages.map_of(rules_by_port(policy, direction, transport, side));
             }
         }
     }

@@ -17,8 +17,8 @@ struct ApiAddress {
     std::string url;  // "http://127.0.0.1:9925"; empty: the socket
 };
 
-// What control answered, refusals included.
-struct ApiAnswer {
+// What control answered, refusals included. (Json's move would throw if the library were broken.)
+struct ApiAnswer {    // NOLINT(bugprone-exception-escape)
     long status = 0;  // of HTTP
     Json body;
 

@@ -34,7 +34,7 @@ Cell yes_or_no(bool value) {
 
 std::string with_digits(double value, int digits) {
     std::array<char, 48> out{};
-    std::snprintf(out.data(), out.size(), "%.*f", digits, value);
+    (void)std::snprintf(out.data(), out.size(), "%.*f", digits, value);
     return out.data();
 }
 
