@@ -37,10 +37,10 @@ static_assert(kBurstMax <= 64);
 }
 
 struct JudgedBurst {
-    alignas(64) std::array<std::uint32_t, kBurstMax> slots;
-    std::array<std::uint32_t, kBurstMax> pools;    // indices into ImageView::pools
-    std::array<std::uint32_t, kBurstMax> lengths;  // in bytes, of whole frames
-    std::array<Outcome, kBurstMax> outcomes;       // of notable frames, see outcome()
+    alignas(64) std::array<std::uint32_t, kBurstMax> slots{};
+    std::array<std::uint32_t, kBurstMax> pools{};    // indices into ImageView::pools
+    std::array<std::uint32_t, kBurstMax> lengths{};  // in bytes, of whole frames
+    std::array<Outcome, kBurstMax> outcomes;         // of notable frames, see outcome()
     FrameSet notable = 0;  // with another outcome than passing because no rule names the port
     FrameSet dropped = 0;  // whose verdict is drop
     FrameSet initial_syns =

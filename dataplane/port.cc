@@ -139,6 +139,69 @@ int set_up_queues(std::uint16_t id, unsigned queues, rte_mempool* pool) {
     return code;
 }
 
+std::optional<Error> lacks_queues(const rte_eth_dev_info& info, const PortSetup& setup) {
+    const unsigned has = std::min(info.max_rx_queues, info.max_tx_queues);
+    if (has >= setup.queues) {
+        return std::nullopt;
+    }
+    return Error{
+        {},
+        "port \"" + setup.device + "\" has " + std::to_string(has) + " queues, for "
+            + std::to_string(setup.queues) + " workers",
+        "start with fewer --workers, or give a virtual device more (qpairs="
+            + std::to_string(setup.queues) + ")"};
+}
+
+// Drivers may read `key` until the port has started.
+int configure(
+    std::uint16_t id,
+    const rte_eth_dev_info& info,
+    const FrameSizes& sizes,
+    unsigned queues,
+    std::span<std::uint8_t> key
+) {
+    const auto key_bytes =
+        std::min<std::size_t>(info.hash_key_size == 0 ? 40 : info.hash_key_size, key.size());
+    const rte_eth_conf configuration = configuration_for(info, sizes, queues, key.first(key_bytes));
+    const auto count = static_cast<std::uint16_t>(queues);
+    return rte_eth_dev_configure(id, count, count, &configuration);
+}
+
+// A port that is configured, until its frames come.
+std::optional<Error> start(
+    std::uint16_t id,
+    const std::optional<KernelInterface>& kernel,
+    const PortSetup& setup,
+    rte_mempool* pool,
+    const Complaint& complaint
+) {
+    int code = set_up_queues(id, setup.queues, pool);
+    if (code == 0 && setup.mtu != 0) {
+        code = set_mtu(id, kernel, setup.mtu);
+        if (code != 0) {
+            return complaint.about(
+                "cannot be given an MTU of " + std::to_string(setup.mtu), code, "choose another mtu"
+            );
+        }
+    }
+    if (code == 0) {
+        code = rte_eth_dev_start(id);
+    }
+    if (code != 0) {
+        return complaint.about("cannot be started", code, {});
+    }
+    // Frames for whole networks, not for us. A port without the mode is in it, as captures are.
+    code = rte_eth_promiscuous_enable(id);
+    if (code != 0 && code != -ENOTSUP) {
+        return complaint.about(
+            "cannot be made promiscuous",
+            code,
+            "allow it where the port comes from (a virtual function needs to be trusted)"
+        );
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 void FreePool::operator()(rte_mempool* pool) const noexcept {
@@ -177,26 +240,15 @@ Result<Port> Port::open(const PortSetup& setup, EalLog& log, FramePool& pool) {
     if (code != 0) {
         return complaint.about("says nothing about itself", code, {});
     }
-    if (info.max_rx_queues < queues || info.max_tx_queues < queues) {
-        return Error{
-            {},
-            "port \"" + device + "\" has "
-                + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) + " queues, for "
-                + std::to_string(queues) + " workers",
-            "start with fewer --workers, or give a virtual device more (qpairs="
-                + std::to_string(queues) + ")"};
+    if (const std::optional<Error> lack = lacks_queues(info, setup); lack.has_value()) {
+        return *lack;
     }
     const Result<FrameSizes> sizes = frame_sizes_for(device, info, setup.mtu);
     if (!sizes) {
         return sizes.errors();
     }
     std::array<std::uint8_t, 64> key{};
-    const auto key_bytes =
-        std::min<std::size_t>(info.hash_key_size == 0 ? 40 : info.hash_key_size, key.size());
-    const rte_eth_conf configuration =
-        configuration_for(info, sizes.value(), queues, std::span(key).first(key_bytes));
-    const auto queue_count = static_cast<std::uint16_t>(queues);
-    code = rte_eth_dev_configure(port.id_, queue_count, queue_count, &configuration);
+    code = configure(port.id_, info, sizes.value(), queues, key);
     if (code != 0) {
         return complaint.about("cannot be configured", code, {});
     }
@@ -210,29 +262,9 @@ Result<Port> Port::open(const PortSetup& setup, EalLog& log, FramePool& pool) {
             "reserve more hugepages, or in test mode more memory (--eal \"-m 1024\")"
         );
     }
-    code = set_up_queues(port.id_, queues, pool.get());
-    if (code == 0 && setup.mtu != 0) {
-        code = set_mtu(port.id_, port.kernel_, setup.mtu);
-        if (code != 0) {
-            return complaint.about(
-                "cannot be given an MTU of " + std::to_string(setup.mtu), code, "choose another mtu"
-            );
-        }
-    }
-    if (code == 0) {
-        code = rte_eth_dev_start(port.id_);
-    }
-    if (code != 0) {
-        return complaint.about("cannot be started", code, {});
-    }
-    // Frames for whole networks, not for us. A port without the mode is in it, as captures are.
-    code = rte_eth_promiscuous_enable(port.id_);
-    if (code != 0 && code != -ENOTSUP) {
-        return complaint.about(
-            "cannot be made promiscuous",
-            code,
-            "allow it where the port comes from (a virtual function needs to be trusted)"
-        );
+    if (std::optional<Error> error = start(port.id_, port.kernel_, setup, pool.get(), complaint);
+        error.has_value()) {
+        return *std::move(error);
     }
     if (setup.switches_link) {
         code = port.set_link(true);

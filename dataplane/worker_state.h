@@ -19,11 +19,11 @@ namespace portcullis::dataplane {
 // What the stages tell each other about a burst.
 struct StageNotes {
     // Of frames in ipv4 and ipv6: where the IP header stands, and the bytes of the frame from there on.
-    alignas(64) std::array<const std::uint8_t*, kBurstMax> ip_headers;
-    std::array<std::uint32_t, kBurstMax> ip_bytes;
+    alignas(64) std::array<const std::uint8_t*, kBurstMax> ip_headers{};
+    std::array<std::uint32_t, kBurstMax> ip_bytes{};
     // Subscriber-side, of plain frames; where some pool is sparse.
     std::array<AddressWords, kBurstMax> addresses;
-    std::array<Family, kBurstMax> families;
+    std::array<Family, kBurstMax> families{};
     FrameSet ipv4 = 0;  // in one segment, behind at most two tags
     FrameSet ipv6 = 0;
     FrameSet closer = 0;  // need a closer look: a rule may name the port, or the shape is not plain
@@ -49,7 +49,7 @@ struct WorkerState {
     JudgedBurst judged;
     StageNotes notes;
     // The header bytes of a frame whose first segment does not hold them.
-    alignas(64) std::array<std::uint8_t, kHeaderBytesMax> scratch;
+    alignas(64) std::array<std::uint8_t, kHeaderBytesMax> scratch{};
 };
 
 }  // namespace portcullis::dataplane
