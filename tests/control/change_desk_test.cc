@@ -172,7 +172,7 @@ TEST_CASE("a change is applied, told, and applied again changes nothing") {
     CHECK(audit[1]["uid"] == 1'000);
     CHECK(audit[1]["comment"] == "ticket 4711");
     CHECK(audit[1]["change"] == 2);
-    CHECK(audit[1]["generation"] == 2);
+    CHECK(audit[1].value("generation", 0) == 2);
 }
 
 TEST_CASE("a dry run says what would differ, and does nothing") {
