@@ -118,36 +118,48 @@ Result<std::string> decode_base64(std::string_view text) {
     return out;
 }
 
+Result<std::monostate> HttpLogin::read_passwords(const std::filesystem::path& path) {
+    const auto lines = secret_lines(path);
+    if (!lines) {
+        return lines.errors();
+    }
+    for (const auto& [number, line] : lines.value()) {
+        const std::size_t colon = line.find(':');
+        const std::string hash = colon == std::string::npos ? "" : line.substr(colon + 1);
+        if (!hash.starts_with('$') || hashed("", hash).empty()) {
+            return unusable(path, number, "no user:hash", "make the hash with openssl passwd -6");
+        }
+        users_.emplace_back(line.substr(0, colon), hash);
+    }
+    return std::monostate{};
+}
+
+Result<std::monostate> HttpLogin::read_tokens(const std::filesystem::path& path) {
+    const auto lines = secret_lines(path);
+    if (!lines) {
+        return lines.errors();
+    }
+    for (const auto& [number, line] : lines.value()) {
+        if (line.size() < kTokenBytesMin || line.size() > kSecretBytesMax
+            || line.find_first_of(" \t") != std::string::npos) {
+            return unusable(path, number, "no token", "make one with openssl rand -hex 32");
+        }
+        tokens_.push_back(line);
+    }
+    return std::monostate{};
+}
+
 Result<std::shared_ptr<const HttpLogin>>
 HttpLogin::read(const std::filesystem::path& passwords, const std::filesystem::path& tokens) {
     auto out = std::make_shared<HttpLogin>();
     if (!passwords.empty()) {
-        const auto lines = secret_lines(passwords);
-        if (!lines) {
-            return lines.errors();
-        }
-        for (const auto& [number, line] : lines.value()) {
-            const std::size_t colon = line.find(':');
-            const std::string hash = colon == std::string::npos ? "" : line.substr(colon + 1);
-            if (!hash.starts_with('$') || hashed("", hash).empty()) {
-                return unusable(
-                    passwords, number, "no user:hash", "make the hash with openssl passwd -6"
-                );
-            }
-            out->users_.emplace_back(line.substr(0, colon), hash);
+        if (const auto done = out->read_passwords(passwords); !done) {
+            return done.errors();
         }
     }
     if (!tokens.empty()) {
-        const auto lines = secret_lines(tokens);
-        if (!lines) {
-            return lines.errors();
-        }
-        for (const auto& [number, line] : lines.value()) {
-            if (line.size() < kTokenBytesMin || line.size() > kSecretBytesMax
-                || line.find_first_of(" \t") != std::string::npos) {
-                return unusable(tokens, number, "no token", "make one with openssl rand -hex 32");
-            }
-            out->tokens_.push_back(line);
+        if (const auto done = out->read_tokens(tokens); !done) {
+            return done.errors();
         }
     }
     return std::shared_ptr<const HttpLogin>(std::move(out));

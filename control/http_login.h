@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace portcullis {
@@ -28,6 +29,8 @@ public:
     [[nodiscard]] std::string challenge() const;
 
 private:
+    [[nodiscard]] Result<std::monostate> read_passwords(const std::filesystem::path& path);
+    [[nodiscard]] Result<std::monostate> read_tokens(const std::filesystem::path& path);
     [[nodiscard]] bool admits_password(std::string_view encoded) const;
     [[nodiscard]] bool admits_token(std::string_view token) const;
 
