@@ -44,10 +44,18 @@ Profile profile_of(const PublishOptions& options) {
 }
 
 // Whatever happens, the worker is stopped before those go whom it calls.
-struct StopAtEnd {
-    Rig& rig;
+class StopAtEnd {
+public:
+    explicit StopAtEnd(Rig& rig) noexcept
+        : rig_(rig) {}
 
-    ~StopAtEnd() { rig.stop(); }
+    ~StopAtEnd() { rig_.stop(); }
+
+    StopAtEnd(const StopAtEnd&) = delete;
+    StopAtEnd& operator=(const StopAtEnd&) = delete;
+
+private:
+    Rig& rig_;
 };
 
 // The policy of generation `generation`: exemptions go round, so that every publication moves all of them.
@@ -102,7 +110,7 @@ Result<PublishReport> run_publish(const PublishOptions& options, ProgressLine& p
     }
     const std::uint32_t kept = traffic.value().frames();
     const Result<DpdkSetup> dpdk =
-        choose_setup(1, memory_mib_for(kPorts * (kept + kFramesBeside)), 1);
+        choose_setup(1, memory_mib_for(std::uint64_t{kPorts} * (kept + kFramesBeside)), 1);
     if (!dpdk) {
         return dpdk.errors();
     }
@@ -133,7 +141,7 @@ Result<PublishReport> run_publish(const PublishOptions& options, ProgressLine& p
         check.seed = port + 1;
         checks.push_back(std::make_unique<VerdictCheck>(check, rig.counters_of(0)));
     }
-    const StopAtEnd stop_at_end{rig};
+    const StopAtEnd stop_at_end(rig);
     const auto found = [&] {
         CheckedVerdicts sum;
         for (const auto& check : checks) {
