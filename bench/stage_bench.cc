@@ -65,8 +65,9 @@ std::uint64_t judge_all(dataplane::WorkerState& state, const std::vector<rte_mbu
         // A port has just written the frames: they are in the cache, the counters are not.
         for (rte_mbuf* frame : burst.frames()) {
             const auto* line = rte_pktmbuf_mtod(frame, const volatile std::uint8_t*);
-            (void)line[0];
-            (void)line[64];
+            for (std::uint32_t byte = 0; byte < frame->data_len; byte += 64U) {
+                (void)line[byte];
+            }
         }
         const std::uint64_t begin = rte_rdtsc();
         dataplane::judge_burst(state, Direction::outbound, burst);
