@@ -75,13 +75,12 @@ Axes axes_of(const std::vector<Line>& lines, const std::vector<Tick>& ticks) {
 
 std::string grid_of(const Axes& axes, const std::vector<Tick>& ticks) {
     std::string out;
-    for (double power = axes.y_least; power <= axes.y_most; ++power) {
+    const auto last = static_cast<int>(axes.y_most);
+    for (auto power = static_cast<int>(axes.y_least); power <= last; ++power) {
         const double value = std::pow(10, power);
         const Point at = axes.place(axes.x_least, value);
         out += line_between(at, {Axes::kRight, at.y}, "grid");
-        out += text_at(
-            at.x - 8, at.y + 4, "end", fixed(value, power < 0 ? static_cast<int>(-power) : 0)
-        );
+        out += text_at(at.x - 8, at.y + 4, "end", fixed(value, std::max(-power, 0)));
     }
     for (const Tick& tick : ticks) {
         const double x = axes.place(tick.x, 1).x;

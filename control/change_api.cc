@@ -213,9 +213,12 @@ void add_change_routes(HttpRouter& router, ChangeDesk& desk) {
          kApplyBodyBytes}
     );
     router.add({HttpMethod::post, "/api/v1/confirm", [&desk](const HttpRequest& request) {
-                    return with_choice(request, [&desk](const Operator& who, ChangeChoice choice) {
-                        return desk.confirm(who, choice.change);
-                    });
+                    return with_choice(
+                        request,
+                        [&desk](const Operator& who, const ChangeChoice& choice) {
+                            return desk.confirm(who, choice.change);
+                        }
+                    );
                 }});
     router.add({HttpMethod::post, "/api/v1/rollback", [&desk](const HttpRequest& request) {
                     return with_choice(request, [&desk](const Operator& who, ChangeChoice choice) {

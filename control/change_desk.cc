@@ -25,8 +25,8 @@ std::int64_t unix_now() {
 }
 
 const Operator& myself() {
-    static const Operator self{"portcullis-control", 0};
-    return self;
+    static const Operator kSelf{"portcullis-control", 0};
+    return kSelf;
 }
 
 ChangeRefusal refusal(RefusalKind kind, std::string what, std::string cure) {
