@@ -31,10 +31,13 @@ TEST_CASE("subscribers: a line a rule, the name once") {
                 {"rule": "netbios-smb", "frames": 1, "bytes": 60, "flows": 0}]}]})");
     CHECK(
         show_text("subscribers", answer, {true, false})
-        == "subscriber    dropped by   frames  bytes  flows  first seen            last seen             looks like\n"
-           "100.64.0.9    smtp             12    720     11  2026-01-01T00:00:00Z  2026-01-02T00:00:00Z  likely spambot\n"
+        == "subscriber    dropped by   frames  bytes  flows  first seen            last seen       "
+           "      looks like\n"
+           "100.64.0.9    smtp             12    720     11  2026-01-01T00:00:00Z  "
+           "2026-01-02T00:00:00Z  likely spambot\n"
            "              netbios-smb       3    180      3\n"
-           "evil\\x1b[31m  netbios-smb       1     60      0  -                     -                     -\n"
+           "evil\\x1b[31m  netbios-smb       1     60      0  -                     -              "
+           "       -\n"
            "\n"
            "1,234 subscribers with drops\n"
     );
