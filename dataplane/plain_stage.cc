@@ -117,6 +117,11 @@ constexpr std::size_t address_offset6(Direction direction) noexcept {
     return direction == Direction::outbound ? 8 : 24;
 }
 
+// Frame `i` if `wanted`, without a branch.
+[[gnu::always_inline]] inline FrameSet bit_if(bool wanted, unsigned i) noexcept {
+    return static_cast<FrameSet>(wanted) << i;
+}
+
 // Reads all frames as untagged IPv4, in one segment. False if one is not: then nothing of it counts.
 template <bool kSimple>
 bool read_untagged_ipv4(
@@ -149,14 +154,10 @@ bool read_untagged_ipv4(
             state.notes.addresses[i] = {std::uint64_t{address} << 32U, 0};
             state.notes.families[i] = Family::ipv4;
         }
-        closer |= FrameSet{around.is_notable<kSimple>(facts, pool)} << i;
+        closer |= bit_if(around.is_notable<kSimple>(facts, pool), i);
     }
     state.notes.closer = closer;
     return others == 0;
-}
-
-[[gnu::always_inline]] inline FrameSet set_bit_if(bool a, bool b, unsigned i) noexcept {
-    return (FrameSet{a} & FrameSet{b}) << i;
 }
 
 // Sorts frames by what stands behind at most two tags. Whether all are untagged IPv4.
@@ -184,10 +185,10 @@ bool sort_by_shape(WorkerState& state, std::span<rte_mbuf* const> frames) noexce
         const std::uint32_t left = length - at;
         notes.ip_headers[i] = bytes + at;
         notes.ip_bytes[i] = left;
-        ipv4 |=
-            set_bit_if(ether_type == in_memory(wire::kEtherTypeIpv4), left >= kPlainBytesMin4, i);
-        ipv6 |=
-            set_bit_if(ether_type == in_memory(wire::kEtherTypeIpv6), left >= kPlainBytesMin6, i);
+        ipv4 |= bit_if(ether_type == in_memory(wire::kEtherTypeIpv4), i)
+                & bit_if(left >= kPlainBytesMin4, i);
+        ipv6 |= bit_if(ether_type == in_memory(wire::kEtherTypeIpv6), i)
+                & bit_if(left >= kPlainBytesMin6, i);
     }
     notes.ipv4 = ipv4;
     notes.ipv6 = ipv6;
@@ -199,14 +200,12 @@ bool sort_by_shape(WorkerState& state, std::span<rte_mbuf* const> frames) noexce
     WorkerState& state,
     const Circumstances& around,
     unsigned i,
-    std::uint32_t pool,
-    Family family,
-    const AddressWords& address
+    const Attribution& whose
 ) noexcept {
-    state.judged.pools[i] = pool;
-    state.judged.slots[i] = around.slot_of(pool, address);
-    state.notes.addresses[i] = address;
-    state.notes.families[i] = family;
+    state.judged.pools[i] = whose.pool;
+    state.judged.slots[i] = around.slot_of(whose.pool, whose.address);
+    state.notes.addresses[i] = whose.address;
+    state.notes.families[i] = whose.family;
 }
 
 void read_ipv4(WorkerState& state, const Circumstances& around, Direction direction) noexcept {
@@ -218,8 +217,8 @@ void read_ipv4(WorkerState& state, const Circumstances& around, Direction direct
         const PlainFacts facts = read_plain_ipv4(header, state.notes.ip_bytes[i]);
         const std::uint32_t address = load_be32(header + address_at);
         const std::uint32_t pool = around.pool_of4(address);
-        note(state, around, i, pool, Family::ipv4, {std::uint64_t{address} << 32U, 0});
-        closer |= FrameSet{around.is_notable<false>(facts, pool)} << i;
+        note(state, around, i, {pool, Family::ipv4, {std::uint64_t{address} << 32U, 0}});
+        closer |= bit_if(around.is_notable<false>(facts, pool), i);
     }
     state.notes.closer |= closer;
 }
@@ -234,8 +233,8 @@ void read_ipv6(WorkerState& state, const Circumstances& around, Direction direct
         const AddressWords address{
             load_be64(header + address_at), load_be64(header + address_at + 8)};
         const std::uint32_t pool = find_pool(*state.image, Family::ipv6, address);
-        note(state, around, i, pool, Family::ipv6, address);
-        closer |= FrameSet{around.is_notable<false>(facts, pool)} << i;
+        note(state, around, i, {pool, Family::ipv6, address});
+        closer |= bit_if(around.is_notable<false>(facts, pool), i);
     }
     state.notes.closer |= closer;
 }
