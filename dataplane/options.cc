@@ -103,7 +103,7 @@ void describe_ports(CLI::App& app, Raw& raw) {
         ->group("Ports (repeat both for more pairs)");
 }
 
-void describe_running(CLI::App& app, Options& options, Raw& raw) {
+void describe_policy(CLI::App& app, Options& options) {
     app.add_option(
            "--socket", options.socket, "Where control publishes policies and fetches counters"
     )
@@ -119,6 +119,9 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
     app.add_flag(
         "--wait-for-policy", options.wait_for_policy, "Receive nothing until a policy is effective"
     );
+}
+
+void describe_room(CLI::App& app, Options& options) {
     app.add_option(
            "--subscriber-slots",
            options.subscriber_slots,
@@ -143,6 +146,9 @@ void describe_running(CLI::App& app, Options& options, Raw& raw) {
         ->check(between(0U, kWatchedSubscribersMax))
         ->type_name("N")
         ->capture_default_str();
+}
+
+void describe_workers(CLI::App& app, Options& options, Raw& raw) {
     app.add_option(
            "--workers", options.workers, "Threads that forward, each with a queue of every port"
     )
@@ -233,7 +239,9 @@ Parsed parse_onto(Options& options, CLI::App& app, int argc, const char* const* 
     app.set_version_flag("--version", std::string(PORTCULLIS_VERSION));
     describe_configuration(app, out.raw);
     describe_ports(app, out.raw);
-    describe_running(app, options, out.raw);
+    describe_policy(app, options);
+    describe_room(app, options);
+    describe_workers(app, options, out.raw);
     const CLI::Option* replay = describe_replay(app, out.raw);
     app.parse(argc, argv);
     out.replays = replay->count() > 0;
