@@ -43,8 +43,8 @@ running(const std::string& text, std::uint64_t generation, SlotLayout layout = {
 }
 
 const std::string& one_pool() {
-    static const std::string text = pool_text("100.64.0.0/24");
-    return text;
+    static const std::string kText = pool_text("100.64.0.0/24");
+    return kText;
 }
 
 // Frames dropped by the first rule: in a slot, and in the totals.

@@ -264,8 +264,7 @@ void FakeDataplane::serve_client(int client) {
         Publish message;
         std::memcpy(&message, buffer.data(), sizeof(message));
         answer_publish(client, message, std::move(descriptor));
-    }
-    if (head.type == IntakeType::amend && options_.answer_publish) {
+    } else if (head.type == IntakeType::amend && options_.answer_publish) {
         Amend message;
         std::memcpy(&message, buffer.data(), sizeof(message));
         answer_amend(client, message, std::move(descriptor));

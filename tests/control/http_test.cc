@@ -30,7 +30,6 @@ using portcullis::test::FakeDataplane;
 using portcullis::test::get;
 using portcullis::test::HttpAnswer;
 using portcullis::test::HttpClient;
-using portcullis::test::make_policy;
 using portcullis::test::parse_answer;
 using portcullis::test::policy_text;
 using portcullis::test::pool_text;

@@ -33,10 +33,10 @@ Eal& eal() {
 
 rte_mempool* frame_pool() {
     (void)eal();
-    static rte_mempool* const pool =
+    static rte_mempool* const kPool =
         rte_pktmbuf_pool_create("frames", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-    REQUIRE(pool != nullptr);
-    return pool;
+    REQUIRE(kPool != nullptr);
+    return kPool;
 }
 
 struct FreeFrame {

@@ -61,7 +61,9 @@ public:
 
 private:
     struct Free {
-        void operator()(std::byte* memory) const noexcept { std::free(memory); }
+        void operator()(std::byte* memory) const noexcept {
+            std::free(memory);  // NOLINT(cppcoreguidelines-no-malloc): this is the RAII
+        }
     };
 
     std::uint64_t places_;
