@@ -111,7 +111,8 @@ struct Desk {
     }
 
     [[nodiscard]] ChangeState state_of(std::uint64_t number) const {
-        for (const ChangeRecord& change : desk->view()->changes) {
+        const std::shared_ptr<const DeskView> view = desk->view();
+        for (const ChangeRecord& change : view->changes) {
             if (change.number == number) {
                 return change.state;
             }
