@@ -6,7 +6,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <vector>
 
@@ -88,7 +87,7 @@ private:
             fail("shorter than its header");
             return false;
         }
-        if (std::bit_cast<std::uintptr_t>(bytes_.data()) % kImageAlignment != 0) {
+        if (reinterpret_cast<std::uintptr_t>(bytes_.data()) % kImageAlignment != 0) {
             fail("not aligned");
             return false;
         }

@@ -162,7 +162,7 @@ private:
         if (bytes_.size() < sizeof(OverlayHeader)) {
             return "shorter than its header";
         }
-        if (std::bit_cast<std::uintptr_t>(bytes_.data()) % kImageAlignment != 0) {
+        if (reinterpret_cast<std::uintptr_t>(bytes_.data()) % kImageAlignment != 0) {
             return "not aligned";
         }
         // The header was written as this type by the compiler of the same format version.

@@ -88,7 +88,8 @@ void add_diff(CLI::App& app, Action& action) {
     });
 }
 
-void add_explain(CLI::App& app, Action& action) {
+// The subcommand's options are told in their order.
+void add_explain(CLI::App& app, Action& action) {  // NOLINT(readability-function-size)
     CLI::App* const command = app.add_subcommand(
         "explain", "Say which subscriber, class, rule and exception decide about a flow or a frame"
     );

@@ -310,7 +310,7 @@ private:
         }
     }
 
-    std::set<unsigned> nodes_of_ports() const {
+    [[nodiscard]] std::set<unsigned> nodes_of_ports() const {
         std::set<unsigned> out;
         for (const PortPlace& place : places_) {
             out.insert(place.node);
@@ -355,7 +355,7 @@ private:
     }
 
     // Where workers run, as dataplane/eal.cc chooses: what is configured, else the second CPU and up.
-    std::set<unsigned> worker_cpus(const std::set<unsigned>& online) const {
+    [[nodiscard]] std::set<unsigned> worker_cpus(const std::set<unsigned>& online) const {
         if (!options_.cpus.empty()) {
             return {options_.cpus.begin(), options_.cpus.end()};
         }

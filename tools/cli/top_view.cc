@@ -40,7 +40,7 @@ std::string short_number(double value) {
     }
     const int digits = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
     std::array<char, 32> out{};
-    std::snprintf(out.data(), out.size(), "%.*f%s", digits, value, kUnits[unit]);
+    (void)std::snprintf(out.data(), out.size(), "%.*f%s", digits, value, kUnits[unit]);
     return out.data();
 }
 
