@@ -321,6 +321,21 @@ TEST_CASE("conservation is judged right while a worker counts") {
         worker.transmitted[1].add(3, 180);
         CHECK(conservation_error_frames(*counters) == 13);
     }
+    SECTION(
+        "what a worker has in its hands when it stands still is no error, and more than a burst is"
+    ) {
+        const auto long_ago = std::chrono::system_clock::now() - 10s;
+        worker.heartbeat_unix_ns.set(static_cast<std::uint64_t>(
+            std::chrono::nanoseconds(long_ago.time_since_epoch()).count()
+        ));
+        worker.received[0].add(64, 3'840);
+        CHECK(conservation_error_frames(*counters) == 0);
+        memory.header().finished.store(1);  // then nobody has anything in his hands
+        CHECK(conservation_error_frames(*counters) == 64);
+        memory.header().finished.store(0);
+        worker.received[0].add(1, 60);
+        CHECK(conservation_error_frames(*counters) == 65);
+    }
     SECTION("frames in flight are no error, as long as they arrive") {
         std::atomic<bool> stop{false};
         std::thread busy([&] {
