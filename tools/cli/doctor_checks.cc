@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <optional>
-#include <regex>
+#include <sstream>
+#include <string_view>
 
 namespace portcullis::cli {
 
@@ -56,11 +57,37 @@ std::string pci_address_of(const std::string& device) {
 }
 
 std::string interface_of(const std::string& device) {
-    static const std::regex kInterface(",iface=([^,]+)");
-    std::smatch found;
-    return device.substr(0, 7) != "net_tap" && std::regex_search(device, found, kInterface)
-               ? found[1].str()
-               : "";
+    constexpr std::string_view kArgument = ",iface=";
+    const std::size_t argument = device.find(kArgument);
+    if (device.starts_with("net_tap") || argument == std::string::npos) {
+        return "";
+    }
+    const std::size_t value = argument + kArgument.size();
+    return device.substr(value, device.find(',', value) - value);
+}
+
+struct UserIds {
+    std::string user;
+    std::string group;
+};
+
+// Of passwd(5): name:password:user id:group id:...
+std::optional<UserIds> ids_of(const std::string& passwd, const std::string& user) {
+    std::istringstream lines(passwd);
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream fields(line);
+        std::string name;
+        std::string password;
+        UserIds out;
+        std::getline(fields, name, ':');
+        std::getline(fields, password, ':');
+        std::getline(fields, out.user, ':');
+        std::getline(fields, out.group, ':');
+        if (name == user && !out.user.empty() && !out.group.empty()) {
+            return out;
+        }
+    }
+    return std::nullopt;
 }
 
 unsigned node_of(const Machine& machine, const std::string& address) {
@@ -270,15 +297,14 @@ private:
             note(Grade::fault, topic, file + " does not exist", "modprobe vfio-pci");
             return;
         }
-        const std::string users = machine_.text("/etc/passwd").value_or("");
-        const std::regex ours(std::string("(?:^|\n)") + kUser + ":[^:]*:([0-9]+):([0-9]+):");
-        std::smatch found;
-        if (!std::regex_search(users, found, ours)) {
+        const std::optional<UserIds> ours =
+            ids_of(machine_.text("/etc/passwd").value_or(""), kUser);
+        if (!ours.has_value()) {
             return;  // said already
         }
-        const bool may = (std::to_string(status.st_uid) == found[1].str()
+        const bool may = (std::to_string(status.st_uid) == ours->user
                           && (status.st_mode & S_IRUSR) != 0 && (status.st_mode & S_IWUSR) != 0)
-                         || (std::to_string(status.st_gid) == found[2].str()
+                         || (std::to_string(status.st_gid) == ours->group
                              && (status.st_mode & S_IRGRP) != 0 && (status.st_mode & S_IWGRP) != 0);
         if (!may) {
             note(
