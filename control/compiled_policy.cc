@@ -17,10 +17,14 @@ ImageHeader header_of(const ImageBytes& image) {
 // Takes all from `out.policy.policy` that depends on the time, and the image.
 Result<CompiledPolicy> with_image(CompiledPolicy out, UnixSeconds now) {
     const Policy& policy = *out.policy.policy;
-    Result<ImageBytes> image = compile(policy, out.layout, now);
+    const bool folded = out.exemptions != nullptr && out.exemptions->is_folded();
+    Result<ImageBytes> image = folded
+                                   ? compile(folded_into(*out.exemptions, policy), out.layout, now)
+                                   : compile(policy, out.layout, now);
     if (!image) {
         return image.errors();
     }
+    out.overlay = out.exemptions == nullptr ? nullptr : overlay_of(*out.exemptions, policy);
     const ImageHeader header = header_of(image.value());
     out.image = std::make_shared<const ImageBytes>(std::move(image).value());
     out.policy.image_checksum = header.checksum;
@@ -43,13 +47,18 @@ Result<CompiledPolicy> with_image(CompiledPolicy out, UnixSeconds now) {
 
 }  // namespace
 
-Result<CompiledPolicy>
-compile_for(std::shared_ptr<const Policy> policy, const SlotLayout& layout, UnixSeconds now) {
+Result<CompiledPolicy> compile_for(
+    std::shared_ptr<const Policy> policy,
+    const SlotLayout& layout,
+    UnixSeconds now,
+    std::shared_ptr<const ExemptionSet> exemptions
+) {
     Result<SlotLayout> extended = layout.extended_for(*policy);
     if (!extended) {
         return extended.errors();
     }
     CompiledPolicy out;
+    out.exemptions = std::move(exemptions);
     out.layout = std::move(extended).value();
     out.policy.names = std::make_shared<const SubscriberNames>(*policy, out.layout);
     for (const Rule& rule : policy->rules) {
@@ -61,6 +70,21 @@ compile_for(std::shared_ptr<const Policy> policy, const SlotLayout& layout, Unix
 
 Result<CompiledPolicy> compile_again(const CompiledPolicy& policy, UnixSeconds now) {
     return with_image(policy, now);
+}
+
+Result<CompiledPolicy> with_exemptions(
+    const CompiledPolicy& policy,
+    std::shared_ptr<const ExemptionSet> exemptions,
+    UnixSeconds now
+) {
+    const bool was_folded = policy.exemptions != nullptr && policy.exemptions->is_folded();
+    CompiledPolicy out = policy;
+    out.exemptions = std::move(exemptions);
+    if (was_folded || out.exemptions->is_folded()) {
+        return with_image(std::move(out), now);
+    }
+    out.overlay = overlay_of(*out.exemptions, *out.policy.policy);
+    return out;
 }
 
 }  // namespace portcullis

@@ -4,6 +4,8 @@
 #include "control/bookkeeper.h"
 #include "control/change_api.h"
 #include "control/change_desk.h"
+#include "control/exemption_api.h"
+#include "control/exemption_desk.h"
 #include "control/exit_status.h"
 #include "control/http_server.h"
 #include "control/layout_store.h"
@@ -11,6 +13,7 @@
 #include "control/options.h"
 #include "control/policy_source.h"
 #include "control/publisher.h"
+#include "control/shadow_api.h"
 #include "control/state_folder.h"
 #include "rules/list_file.h"
 
@@ -266,6 +269,9 @@ int run(const Options& options) {
     publisher_options.socket = options.dataplane_socket;
     Publisher publisher(publisher_options, std::move(layout), books);
     Api api({options.dataplane_socket, options.series_max}, books, publisher, source);
+    ExemptionDeskOptions exemption_options;
+    exemption_options.state_folder = options.state;
+    ExemptionDesk exemptions(exemption_options, publisher, books, problems);
     ChangeDeskOptions desk_options;
     desk_options.state_folder = options.state;
     ChangeDesk desk(desk_options, publisher, problems);
@@ -280,12 +286,16 @@ int run(const Options& options) {
     HttpRouter router(rights.value());
     api.add_routes(router);
     add_change_routes(router, desk);
+    add_exemption_routes(router, exemptions, books);
+    add_shadow_routes(router, publisher);
     add_description_route(router);
     for (const std::string& gap : description_gaps(router)) {
         spdlog::error("the API and its description differ in {}", gap);
     }
     api.add_status("changes", [&desk] { return change_status_json(*desk.view()); });
     api.add_metrics([&desk](MetricFamilies& out) { add_change_metrics(out, *desk.view()); });
+    api.add_metrics([&](MetricFamilies& out) { add_exemption_metrics(out, exemptions, books); });
+    api.add_metrics([&](MetricFamilies& out) { add_shadow_metrics(out, publisher); });
     auto servers = serve(options, router, rights.value().admin_group());
     if (!servers) {
         return could_not_run(servers.errors());

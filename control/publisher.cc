@@ -44,7 +44,8 @@ Publisher::Publisher(PublisherOptions options, LayoutStore layout, Bookkeeper& b
           PublishStatus::bad_image,
           PublishStatus::too_many_slots,
           PublishStatus::stale_generation,
-          PublishStatus::busy}) {
+          PublishStatus::busy,
+          PublishStatus::bad_message}) {
         status_.failures[label(refusal)] = 0;
     }
     thread_ = std::thread([this] { run(); });
@@ -59,18 +60,24 @@ Publisher::~Publisher() {
     thread_.join();
 }
 
-Result<ApplyOutcome> Publisher::apply(std::shared_ptr<const Policy> policy) {
-    std::future<Result<ApplyOutcome>> outcome;
+Result<ApplyOutcome> Publisher::ask(Job job, const char* what) {
+    std::future<Result<ApplyOutcome>> outcome = job.outcome.get_future();
     {
         const std::lock_guard lock(mutex_);
-        jobs_.push_back({std::move(policy), {}});
-        outcome = jobs_.back().outcome.get_future();
+        jobs_.push_back(std::move(job));
     }
     static_cast<void>(::eventfd_write(wake_.get(), 1));
     if (outcome.wait_for(kApplyTimeout) != std::future_status::ready) {
-        return Error{{}, "the policy is still being published", "look at the status later"};
+        return Error{{}, std::string(what) + " still being published", "look at the status later"};
     }
     return outcome.get();
+}
+
+Result<ApplyOutcome> Publisher::apply(std::shared_ptr<const Policy> policy) {
+    const auto run = [this, policy = std::move(policy)] {
+        return take_policy(policy);
+    };
+    return ask({run, {}, true}, "the policy is");
 }
 
 void Publisher::note_invalid(const Errors& errors) {
@@ -133,15 +140,8 @@ void Publisher::run_jobs() {
         jobs.swap(jobs_);
     }
     for (Job& job : jobs) {
-        Result<CompiledPolicy> candidate =
-            compile_for(std::move(job.policy), layout_.layout(), unix_now());
-        if (!candidate) {
-            note_invalid(candidate.errors());
-            job.outcome.set_value(candidate.errors());
-            continue;
-        }
-        Result<ApplyOutcome> outcome = take(std::move(candidate).value());
-        const bool taken = outcome.has_value();
+        Result<ApplyOutcome> outcome = job.run();
+        const bool taken = outcome.has_value() && job.is_policy;
         if (taken) {
             const std::lock_guard lock(mutex_);
             status_.errors.clear();
@@ -151,6 +151,16 @@ void Publisher::run_jobs() {
             announce_warnings();
         }
     }
+}
+
+Result<ApplyOutcome> Publisher::take_policy(std::shared_ptr<const Policy> policy) {
+    Result<CompiledPolicy> candidate =
+        compile_for(std::move(policy), layout_.layout(), unix_now(), exemptions_);
+    if (!candidate) {
+        note_invalid(candidate.errors());
+        return candidate.errors();
+    }
+    return take(std::move(candidate).value());
 }
 
 void Publisher::expire_if_due() {
@@ -212,6 +222,9 @@ Result<ApplyOutcome> Publisher::connected() {
     books_.dataplane_found(client_->counters(), welcome.generation == 0 || runs_it);
     if (!runs_it) {
         Result<ApplyOutcome> outcome = publish(*desired_);
+        if (outcome && shadow_) {
+            return start_shadow(shadow()->restarts + 1);
+        }
         const bool refused = !outcome && client_;
         if (refused && last_in_force_ && !last_in_force_->same_image_as(*desired_)) {
             // Better the policy before than none.
@@ -221,6 +234,12 @@ Result<ApplyOutcome> Publisher::connected() {
     }
     keep_layout(desired_->layout);
     take_effect(*desired_, Generation{welcome.generation});
+    if (shadow_) {
+        return start_shadow(shadow()->restarts + 1);
+    }
+    if (welcome.overlay_checksum != desired_->overlay_sum()) {
+        return amend(*desired_, ShadowChange::keep);
+    }
     return ApplyOutcome{ApplyState::unchanged, last_generation_};
 }
 
@@ -228,6 +247,12 @@ void Publisher::lost() {
     spdlog::warn("the dataplane at {} has ended the connection", options_.socket.string());
     client_.reset();
     in_force_ = false;
+    if (shadow_) {
+        auto waiting = std::make_shared<ShadowState>(*shadow());
+        waiting->counters = nullptr;
+        const std::lock_guard lock(mutex_);
+        shadow_state_ = std::move(waiting);
+    }
     next_attempt_ = Clock::now();
     books_.dataplane_lost();
     const std::lock_guard lock(mutex_);
@@ -241,7 +266,12 @@ Result<ApplyOutcome> Publisher::take(CompiledPolicy candidate) {
         books_.policy_compiled(std::make_shared<const RunningPolicy>(candidate.policy));
     }
     if (in_force_ && desired_->same_image_as(candidate)) {
+        // The same image can mean rules of other names, so that other objects are about them.
+        const bool same_overlay = desired_->overlay_sum() == candidate.overlay_sum();
         take_effect(std::move(candidate), last_generation_);
+        if (!same_overlay) {
+            return amend(*desired_, ShadowChange::keep);
+        }
         return ApplyOutcome{ApplyState::unchanged, last_generation_};
     }
     if (client_) {
@@ -258,7 +288,11 @@ Result<ApplyOutcome> Publisher::take(CompiledPolicy candidate) {
 Result<ApplyOutcome> Publisher::publish(CompiledPolicy candidate) {
     SlotLayout layout_before = layout_.layout();
     keep_layout(candidate.layout);
-    const auto answer = send(candidate);
+    // The shadow is compared with this policy: another one begins another comparison. Its rules stay when only
+    // exemptions have expired.
+    const bool keep_shadow =
+        shadow_ && desired_ && candidate.policy.policy == desired_->policy.policy;
+    const auto answer = send(candidate, keep_shadow);
     if (!answer) {
         fail(kFailureUnanswered, to_string(answer.errors().front()));
         desired_ = std::move(candidate);  // the next connection tells whether it is in force
@@ -272,17 +306,30 @@ Result<ApplyOutcome> Publisher::publish(CompiledPolicy candidate) {
         return refused(std::move(candidate), answer.value());
     }
     take_effect(std::move(candidate), answer.value().running);
+    if (shadow_ && !keep_shadow) {
+        shadow_ended(
+            "policy generation " + std::to_string(last_generation_.value) + " took its place"
+        );
+    }
     spdlog::info("policy generation {} is effective", last_generation_.value);
     return ApplyOutcome{ApplyState::effective, last_generation_};
 }
 
-Result<PublishAnswer> Publisher::send(const CompiledPolicy& candidate) {
+Result<PublishAnswer> Publisher::send(const CompiledPolicy& candidate, bool keep_shadow) {
+    const auto publish_as = [&](Generation generation) {
+        return client_->publish(
+            generation,
+            candidate.image->bytes(),
+            options_.publish_timeout,
+            candidate.overlay_bytes(),
+            keep_shadow
+        );
+    };
     const Generation next{last_generation_.value + 1};
-    auto answer = client_->publish(next, candidate.image->bytes(), options_.publish_timeout);
+    auto answer = publish_as(next);
     if (answer && answer.value().status == PublishStatus::stale_generation) {
         // Somebody else has published meanwhile.
-        const Generation above{std::max(answer.value().running, next).value + 1};
-        answer = client_->publish(above, candidate.image->bytes(), options_.publish_timeout);
+        answer = publish_as(Generation{std::max(answer.value().running, next).value + 1});
     }
     return answer;
 }

@@ -5,6 +5,7 @@
 #include "control/bookkeeper.h"
 #include "control/compiled_policy.h"
 #include "control/dataplane_client.h"
+#include "control/exemption_set.h"
 #include "control/file_descriptor.h"
 #include "control/layout_store.h"
 #include "rules/result.h"
@@ -12,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -45,6 +47,20 @@ struct ApplyOutcome {
 inline constexpr const char* kFailureInvalid = "invalid";
 inline constexpr const char* kFailureUnanswered = "unanswered";
 
+// A policy that live traffic is judged by beside the running one, and where it counts what differs.
+struct ShadowState {
+    bool on = false;
+    std::string file;                             // as the operator called it
+    std::chrono::system_clock::time_point since;  // of these counts
+    std::chrono::system_clock::time_point ended;
+    std::string end_reason;               // empty while it is on
+    unsigned restarts = 0;                // of the dataplane, each of which began the counts anew
+    std::vector<std::string> rule_names;  // the shadow's, by RuleIndex
+    std::vector<std::string> running_rule_names;
+    std::uint64_t number = 0;                        // of the dataplane's shadow policies
+    std::shared_ptr<const CounterMapping> counters;  // nullptr: it waits for a dataplane
+};
+
 struct PublisherStatus {
     bool connected = false;
     std::uint64_t instance = 0;       // of the dataplane connected to last
@@ -68,6 +84,22 @@ public:
     // Any thread.
     [[nodiscard]] Result<ApplyOutcome> apply(std::shared_ptr<const Policy> policy);
 
+    // Puts these exemption objects beside the policy in force, and every later one, in place of those before; waits
+    // until they are effective. On errors those before stay. Any thread.
+    [[nodiscard]] Result<ApplyOutcome> set_exemptions(std::shared_ptr<const ExemptionSet> exemptions
+    );
+
+    // Judges live traffic by `policy` beside the one in force, until end_shadow(), another policy in force, or the end
+    // of this process. Waits until it is effective. Any thread.
+    [[nodiscard]] Result<ApplyOutcome>
+    begin_shadow(std::shared_ptr<const Policy> policy, std::string file);
+
+    // Any thread.
+    [[nodiscard]] Result<ApplyOutcome> end_shadow();
+
+    // The shadow policy, or the last one; never changed once made. Any thread.
+    [[nodiscard]] std::shared_ptr<const ShadowState> shadow() const;
+
     // Counts a policy that could not even be read. Any thread.
     void note_invalid(const Errors& errors);
 
@@ -77,11 +109,29 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
+    // What another thread asks for, and waits for.
     struct Job {
-        std::shared_ptr<const Policy> policy;
+        std::function<Result<ApplyOutcome>()> run;
         std::promise<Result<ApplyOutcome>> outcome;
+        bool is_policy = false;
     };
 
+    // The shadow policy that is wanted, compiled for the slots of its own that nobody counts in.
+    struct Shadow {
+        CompiledPolicy policy;
+        std::string file;
+    };
+
+    [[nodiscard]] Result<ApplyOutcome> ask(Job job, const char* what);
+    [[nodiscard]] Result<ApplyOutcome> take_policy(std::shared_ptr<const Policy> policy);
+    [[nodiscard]] Result<ApplyOutcome> take_exemptions(std::shared_ptr<const ExemptionSet> set);
+    [[nodiscard]] Result<ApplyOutcome>
+    take_shadow(std::shared_ptr<const Policy> policy, std::string file);
+    [[nodiscard]] Result<ApplyOutcome> start_shadow(unsigned restarts);
+    [[nodiscard]] Result<ApplyOutcome> stop_shadow(const std::string& reason);
+    // Puts what stands beside the image of `next`, which runs already, into force.
+    [[nodiscard]] Result<ApplyOutcome> amend(const CompiledPolicy& next, ShadowChange change);
+    void shadow_ended(const std::string& reason);
     void run();
     void wait();
     void run_jobs();
@@ -92,7 +142,7 @@ private:
     void lost();
     [[nodiscard]] Result<ApplyOutcome> take(CompiledPolicy candidate);
     [[nodiscard]] Result<ApplyOutcome> publish(CompiledPolicy candidate);
-    [[nodiscard]] Result<PublishAnswer> send(const CompiledPolicy& candidate);
+    [[nodiscard]] Result<PublishAnswer> send(const CompiledPolicy& candidate, bool keep_shadow);
     [[nodiscard]] Error refused(CompiledPolicy candidate, const PublishAnswer& answer);
     void take_effect(CompiledPolicy policy, Generation generation);
     void announce_warnings();
@@ -109,7 +159,9 @@ private:
     std::optional<DataplaneClient> client_;
     std::optional<CompiledPolicy> desired_;        // what is in force, or waits for a dataplane
     std::optional<CompiledPolicy> last_in_force_;  // of any dataplane so far
-    bool in_force_ = false;                        // whether the connected dataplane runs desired_
+    std::shared_ptr<const ExemptionSet> exemptions_ = std::make_shared<ExemptionSet>();
+    std::optional<Shadow> shadow_;
+    bool in_force_ = false;  // whether the connected dataplane runs desired_
     Generation last_generation_;
     Clock::time_point next_attempt_;
     std::chrono::milliseconds retry_{0};
@@ -117,7 +169,8 @@ private:
     mutable std::mutex mutex_;
     std::vector<Job> jobs_;   // guarded by mutex_
     PublisherStatus status_;  // guarded by mutex_
-    bool stop_ = false;       // guarded by mutex_
+    std::shared_ptr<const ShadowState> shadow_state_ = std::make_shared<ShadowState>();  // likewise
+    bool stop_ = false;  // guarded by mutex_
     std::thread thread_;
 };
 

@@ -3,6 +3,7 @@
 #include "rules/policy_bundle.h"
 #include "rules/quoted_text.h"
 #include "tools/cli/compiled_policy.h"
+#include "tools/cli/exempt.h"
 #include "tools/cli/table.h"
 
 #include <charconv>
@@ -185,6 +186,9 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
 }
 
 ExitStatus run_apply(const ApplyOptions& options, Console& console) {
+    if (options.shadow) {
+        return run_apply_shadow(options.address, options.policy, options.json, console);
+    }
     std::optional<std::chrono::seconds> confirm;
     if (!options.confirm_timeout.empty()) {
         confirm = parse_duration(options.confirm_timeout);

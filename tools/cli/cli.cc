@@ -2,6 +2,7 @@
 
 #include "rules/quoted_text.h"
 #include "tools/cli/check.h"
+#include "tools/cli/cli_beside.h"
 #include "tools/cli/cli_changes.h"
 #include "tools/cli/diff.h"
 #include "tools/cli/doctor.h"
@@ -464,6 +465,7 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_show(app, action);
     add_change_commands(app, action);
     add_top(app, action);
+    add_beside_commands(app, action);
     add_reasons(app, action);
     add_doctor(app, action);
     try {

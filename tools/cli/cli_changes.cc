@@ -51,6 +51,12 @@ void add_apply(CLI::App& app, Action& action) {
         )
         ->type_name("N");
     command->add_flag("--dry-run", options->dry_run, "Show what would differ, change nothing");
+    command->add_flag(
+        "--shadow",
+        options->shadow,
+        "Only judge live traffic by it beside the policy in force; portcullis shadow tells what "
+        "differs"
+    );
     add_socket(*command, options->address);
     add_json(*command, options->json);
     command->footer(
@@ -58,6 +64,7 @@ void add_apply(CLI::App& app, Action& action) {
         + "Examples:\n"
           "  portcullis apply policy.toml --confirm-timeout 5m --comment 'ticket 4711'\n"
           "  portcullis apply policy.toml --dry-run\n"
+          "  portcullis apply --shadow policy.toml\n"
     );
     command->callback([&action, options] {
         action = [options](Console& console) {

@@ -1,0 +1,160 @@
+// The operator's exemption objects: one subscriber (or prefix), one rule, who, why, until when. Kept beside the policy
+// and its own exemptions, through every change of it and every restart; effective at once, by an overlay beside the
+// image; gone by themselves when they expire. HTTP threads and main call it; a thread of its own looks at the clock
+// and at what each exemption let pass.
+//
+// A change is on the disk before it is published, and what the dataplane refuses is struck out again: what was answered
+// is both kept and effective.
+#pragma once
+
+#include "control/audit_log.h"
+#include "control/bookkeeper.h"
+#include "control/exemption_request.h"
+#include "control/exemption_set.h"
+#include "control/publisher.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <variant>
+#include <vector>
+
+namespace portcullis {
+
+struct ExemptionObject {
+    Prefix subscriber;
+    std::string rule;
+    std::string reason;
+    std::string reference;
+    std::string user;
+    std::uint32_t uid = 0;
+    UnixSeconds created = 0;
+    std::optional<UnixSeconds> expires;
+    std::optional<OverlayPlace> place;  // nothing while there are too many for an overlay
+    // What it let pass, since it was made.
+    std::uint64_t frames = 0;
+    std::uint64_t flows = 0;
+    // What the counters at its place said when they were last added, and of which dataplane.
+    std::uint64_t counted_instance = 0;
+    std::uint64_t counted_frames = 0;
+    std::uint64_t counted_flows = 0;
+};
+
+struct ExemptionDeskOptions {
+    std::filesystem::path state_folder;  // empty: nothing survives
+    std::chrono::milliseconds look_every{1'000};
+    std::chrono::milliseconds save_every{10'000};  // what was let pass
+};
+
+enum class ExemptionRefusal : std::uint8_t {
+    unknown_rule,
+    not_there,
+    too_many,
+    storage,
+    dataplane
+};
+
+struct ExemptionFailure {
+    ExemptionRefusal kind = ExemptionRefusal::storage;
+    Errors errors;
+};
+
+struct ExemptionChange {
+    ApplyState state = ApplyState::unchanged;
+    std::vector<ExemptionObject> objects;  // that were added or removed
+};
+
+using ExemptionAnswer = std::variant<ExemptionChange, ExemptionFailure>;
+
+class ExemptionDesk {
+public:
+    static constexpr std::size_t kObjectsMax = 262'144;
+
+    // Loads what the state folder holds, and hands it to the publisher before its first policy.
+    ExemptionDesk(
+        ExemptionDeskOptions options,
+        Publisher& publisher,
+        const Bookkeeper& books,
+        Errors& problems
+    );
+    ExemptionDesk(const ExemptionDesk&) = delete;
+    ExemptionDesk& operator=(const ExemptionDesk&) = delete;
+    ExemptionDesk(ExemptionDesk&&) = delete;
+    ExemptionDesk& operator=(ExemptionDesk&&) = delete;
+    ~ExemptionDesk();
+
+    // Any thread. An object of the same subscriber and rule is replaced, and goes on counting.
+    [[nodiscard]] ExemptionAnswer
+    add(const ExemptionRequest& request, const std::string& user, std::uint32_t uid);
+
+    // `rule`: that one alone; without it all of the subscriber's.
+    [[nodiscard]] ExemptionAnswer remove(
+        const Prefix& subscriber,
+        const std::optional<std::string>& rule,
+        const std::string& user,
+        std::uint32_t uid
+    );
+
+    // Any thread: in order of subscriber and rule, their counters as of now.
+    [[nodiscard]] std::vector<ExemptionObject> list();
+
+private:
+    using Objects = std::vector<ExemptionObject>;
+
+    [[nodiscard]] ExemptionAnswer replace(
+        Objects next,
+        Objects touched,
+        std::string_view event,
+        const std::string& by,
+        std::uint32_t uid
+    );
+    void assign_places(Objects& objects);
+    [[nodiscard]] std::shared_ptr<const ExemptionSet> set_of(const Objects& objects) const;
+    void note(
+        std::string_view event,
+        const ExemptionObject& object,
+        const std::string& by,
+        std::uint32_t uid
+    );
+    void count();
+    void count_from(const CounterMapping& counters);
+    void expire();
+    void run();
+    [[nodiscard]] Result<std::monostate> load();
+    [[nodiscard]] Result<std::monostate> save(const Objects& objects) const;
+
+    const ExemptionDeskOptions options_;
+    Publisher& publisher_;
+    const Bookkeeper& books_;
+    std::filesystem::path path_;  // empty: kept in memory only
+
+    std::mutex mutex_;  // held for a whole change; guards what follows
+    Objects objects_;   // by subscriber, then rule
+    AuditLog audit_;
+    std::uint32_t next_place_ = 0;
+    std::shared_ptr<const CounterMapping> counters_;  // that were counted last
+    bool counted_ = false;                            // something since the last save
+    std::chrono::steady_clock::time_point saved_;
+
+    std::mutex stop_mutex_;
+    std::condition_variable stopping_;
+    bool stop_ = false;  // guarded by stop_mutex_
+    std::thread thread_;
+};
+
+// What was dropped so far of `subscriber` in the column of `rule` (counter_layout.h), if it is one subscriber of a
+// pool; nothing if it is a wider prefix, or nobody of a pool.
+[[nodiscard]] std::optional<DropBooks>
+dropped_so_far(const Bookkeeper& books, const Prefix& subscriber, const std::string& rule);
+
+// Why an object has no effect under `policy`: its rule or its pool is not there. Empty: it has one.
+[[nodiscard]] std::string problem_of(const ExemptionObject& object, const Policy* policy);
+
+}  // namespace portcullis
