@@ -1,0 +1,276 @@
+// Exemption objects against fake dataplanes: what is answered is kept and effective, and what is refused is neither.
+#include "control/exemption_desk.h"
+#include "rules/overlay.h"
+#include "rules/utc_time.h"
+#include "tests/control/fake_dataplane.h"
+#include "tests/control/policies.h"
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+
+using namespace portcullis;
+using namespace std::chrono_literals;
+using portcullis::test::FakeDataplane;
+using portcullis::test::make_policy;
+using portcullis::test::pool_text;
+using portcullis::test::TempFolder;
+
+namespace {
+
+constexpr UnixSeconds kNow = 1'800'000'000;
+
+ExemptionRequest request_for(const char* subscriber, const char* rule = "smtp") {
+    ExemptionRequest out;
+    out.subscriber = *parse_prefix(subscriber);
+    out.rules = {rule};
+    out.reason = "own mail server";
+    return out;
+}
+
+// Control without HTTP, with one policy.
+class Control {
+public:
+    explicit Control(const std::filesystem::path& folder)
+        : folder_(folder) {
+        Errors problems;
+        LayoutStore layout(folder, problems);
+        BookkeeperOptions book_options;
+        book_options.state_folder = folder;
+        book_options.layout_id = layout.id();
+        books.emplace(book_options, problems);
+        PublisherOptions options;
+        options.socket = folder / "dp.sock";
+        options.connect_timeout = 500ms;
+        options.publish_timeout = 5'000ms;
+        publisher.emplace(options, std::move(layout), *books);
+        ExemptionDeskOptions desk_options;
+        desk_options.state_folder = folder;
+        desk_options.look_every = 50ms;
+        desk.emplace(desk_options, *publisher, *books, problems);
+        REQUIRE(problems.empty());
+    }
+
+    [[nodiscard]] ExemptionAnswer add(const ExemptionRequest& request) {
+        return desk->add(request, "root", 0);
+    }
+
+    std::filesystem::path folder_;
+    std::optional<Bookkeeper> books;
+    std::optional<Publisher> publisher;
+    std::optional<ExemptionDesk> desk;
+};
+
+// What an overlay says about a subscriber and the first rule.
+std::optional<OverlayPlace> place_in(std::vector<std::byte> overlay, const char* subscriber) {
+    if (overlay.empty()) {
+        return std::nullopt;
+    }
+    ImageBytes aligned(overlay.size());
+    std::memcpy(aligned.bytes().data(), overlay.data(), overlay.size());
+    OverlayHeader header;
+    std::memcpy(&header, overlay.data(), sizeof(header));
+    const auto view = validate_overlay(aligned.bytes(), header.rule_count);
+    REQUIRE(view.has_value());
+    const Address address = parse_prefix(subscriber)->address;
+    return overlay_place(view.value(), address.family, words_of(address), 0);
+}
+
+ApplyState state_of(const ExemptionAnswer& answer) {
+    REQUIRE(std::holds_alternative<ExemptionChange>(answer));
+    return std::get<ExemptionChange>(answer).state;
+}
+
+ExemptionRefusal refusal_of(const ExemptionAnswer& answer) {
+    REQUIRE(std::holds_alternative<ExemptionFailure>(answer));
+    return std::get<ExemptionFailure>(answer).kind;
+}
+
+}  // namespace
+
+TEST_CASE("times at which an exemption expires") {
+    CHECK(parse_expiry("2027-06-30", kNow) == *parse_date("2027-07-01"));
+    CHECK(parse_expiry("2027-06-30T12:00:00Z", kNow) == *parse_date("2027-06-30") + 43'200);
+    CHECK(parse_expiry("2027-06-30T14:30:05+02:00", kNow) == *parse_date("2027-06-30") + 45'005);
+    CHECK(parse_expiry("2027-06-30T10:00:00-02:00", kNow) == *parse_date("2027-06-30") + 43'200);
+    CHECK(parse_expiry("90m", kNow) == kNow + 5'400);
+    CHECK(parse_expiry("12h", kNow) == kNow + 43'200);
+    CHECK(parse_expiry("30d", kNow) == kNow + 30 * kSecondsPerDay);
+    for (const char* const wrong :
+         {"",
+          "d",
+          "0d",
+          "-1d",
+          "30",
+          "30w",
+          "2027-06-31",
+          "2027-06-30T25:00:00Z",
+          "2027-06-30T12:00:00",
+          "2027-06-30T12:00:60Z",
+          "2027-06-30T12:00:00+2:00",
+          "soon"}) {
+        INFO(wrong);
+        CHECK(parse_expiry(wrong, kNow) == std::nullopt);
+    }
+}
+
+TEST_CASE("bodies that are no exemption are refused, with what is wrong") {
+    const auto refused = [](const std::string& body) {
+        const auto out = parse_exemption(body, kNow);
+        return out ? std::string() : out.errors().front().message;
+    };
+    const std::string good = R"("subscriber":"100.64.7.9","rules":["smtp"],"reason":"r")";
+    CHECK(refused("{" + good + "}").empty());
+    CHECK(refused("{" + good + R"(,"expires":"30d","reference":"t","dry_run":true})").empty());
+    CHECK(refused("") != "");
+    CHECK(refused("[]") != "");
+    CHECK(refused("{" + good + R"(,"more":1})") == "there is no member more");
+    CHECK(refused("{" + good + R"(,"expires":"2001-01-01"})") == "expires is no time to come");
+    CHECK(refused("{" + good + R"(,"dry_run":1})") != "");
+    CHECK(
+        refused(R"({"subscriber":"100.64.7.9","rules":[],"reason":"r"})") == "rules names no rules"
+    );
+    CHECK(
+        refused(R"({"subscriber":"100.64.7.9","rules":[1],"reason":"r"})") == "rules names no rules"
+    );
+    CHECK(refused(R"({"subscriber":"100.64.7.9","rules":["smtp"]})") == "reason is missing");
+    CHECK(refused(R"({"subscriber":"100.64.7.9/24","rules":["smtp"],"reason":"r"})") != "");
+    CHECK(refused(R"({"subscriber":"nobody","rules":["smtp"],"reason":"r"})") != "");
+    CHECK(refused(std::string(100'000, '[')) != "");
+    CHECK(
+        refused(
+            R"({"subscriber":"::","rules":["smtp"],"reason":")" + std::string(2'000, 'x') + "\"}"
+        )
+        != ""
+    );
+}
+
+TEST_CASE("an exemption is effective when it is answered, kept, and there again after a restart") {
+    const TempFolder folder;
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    const auto policy = make_policy(pool_text("100.64.0.0/24"));
+    {
+        Control control(folder.path());
+        REQUIRE(control.publisher->apply(policy).value().state == ApplyState::effective);
+        CHECK(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::effective);
+        REQUIRE(dataplane.amendments().size() == 1);
+        CHECK(place_in(dataplane.amendments().back().bytes, "100.64.0.7").has_value());
+        CHECK_FALSE(place_in(dataplane.amendments().back().bytes, "100.64.0.8").has_value());
+        CHECK(dataplane.images().size() == 1);  // no new image
+
+        // Another policy takes the overlay along.
+        const auto other = make_policy(pool_text("100.64.0.0/24") + pool_text("10.0.0.0/24"));
+        REQUIRE(control.publisher->apply(other).value().state == ApplyState::effective);
+        CHECK(place_in(dataplane.images().back().overlay, "100.64.0.7").has_value());
+        REQUIRE(control.publisher->apply(policy).value().state == ApplyState::effective);
+    }
+    const std::size_t amended = dataplane.amendments().size();
+    Control again(folder.path());
+    REQUIRE(again.desk->list().size() == 1);
+    // Image and overlay run already: nothing is sent.
+    CHECK(again.publisher->apply(policy).value().state == ApplyState::unchanged);
+    CHECK(dataplane.amendments().size() == amended);
+    CHECK(
+        state_of(again.desk->remove(*parse_prefix("100.64.0.7"), std::nullopt, "root", 0))
+        == ApplyState::effective
+    );
+    CHECK(dataplane.amendments().back().message.overlay_bytes == 0);
+    CHECK(again.desk->list().empty());
+}
+
+TEST_CASE("what the dataplane refuses is not kept") {
+    const TempFolder folder;
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    const auto policy = make_policy(pool_text("100.64.0.0/24"));
+    {
+        Control control(folder.path());
+        REQUIRE(control.publisher->apply(policy).has_value());
+        REQUIRE(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::effective);
+        dataplane.answer_with(PublishStatus::bad_image, "no");
+        CHECK(refusal_of(control.add(request_for("100.64.0.8"))) == ExemptionRefusal::dataplane);
+        CHECK(
+            refusal_of(control.desk->remove(*parse_prefix("100.64.0.7"), std::nullopt, "root", 0))
+            == ExemptionRefusal::dataplane
+        );
+        CHECK(control.desk->list().size() == 1);
+        CHECK(
+            refusal_of(control.add(request_for("100.64.0.8", "nonsense")))
+            == ExemptionRefusal::unknown_rule
+        );
+        dataplane.answer_with(PublishStatus::effective);
+    }
+    Control again(folder.path());
+    REQUIRE(again.desk->list().size() == 1);
+    CHECK(to_string(again.desk->list()[0].subscriber) == "100.64.0.7");
+    CHECK(
+        refusal_of(again.desk->remove(*parse_prefix("100.64.0.8"), std::nullopt, "root", 0))
+        == ExemptionRefusal::not_there
+    );
+}
+
+TEST_CASE("without a dataplane an exemption waits, and comes with the image") {
+    const TempFolder folder;
+    Control control(folder.path());
+    const auto policy = make_policy(pool_text("100.64.0.0/24"));
+    REQUIRE(control.publisher->apply(policy).value().state == ApplyState::waiting);
+    CHECK(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::waiting);
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (dataplane.images().empty() && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(5ms);
+    }
+    REQUIRE(dataplane.images().size() == 1);
+    CHECK(place_in(dataplane.images().back().overlay, "100.64.0.7").has_value());
+}
+
+TEST_CASE(
+    "a shadow policy needs a running one, gets overlays of its own, and ends with another policy"
+) {
+    const TempFolder folder;
+    Control control(folder.path());
+    const auto policy = make_policy(pool_text("100.64.0.0/24"));
+    const auto candidate = make_policy(pool_text("100.64.0.0/24") + pool_text("10.0.0.0/24"));
+    CHECK_FALSE(control.publisher->begin_shadow(candidate, "new.toml").has_value());
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    REQUIRE(control.publisher->apply(policy).value().state == ApplyState::effective);
+    REQUIRE(control.publisher->begin_shadow(candidate, "new.toml").has_value());
+    CHECK(dataplane.amendments().back().message.shadow == ShadowChange::begin);
+    CHECK(control.publisher->shadow()->on);
+    CHECK(control.publisher->shadow()->number == 1);
+    REQUIRE(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::effective);
+    const Amend message = dataplane.amendments().back().message;
+    CHECK(message.shadow == ShadowChange::keep);
+    CHECK(message.overlay_bytes != 0);
+    CHECK(message.shadow_overlay_bytes != 0);
+    REQUIRE(control.publisher->apply(candidate).has_value());
+    CHECK_FALSE(dataplane.images().back().keep_shadow);
+    CHECK_FALSE(control.publisher->shadow()->on);
+    CHECK(control.publisher->shadow()->end_reason.find("took its place") != std::string::npos);
+    CHECK_FALSE(control.publisher->end_shadow().has_value());
+}
+
+TEST_CASE("more exemptions than an overlay has places for go into the image") {
+    ExemptionSet set;
+    for (std::uint32_t i = 0; i <= kOverlayPlaces; ++i) {
+        Address address = parse_prefix("10.0.0.0")->address;
+        address.bytes[1] = static_cast<std::uint8_t>(i >> 16U);
+        address.bytes[2] = static_cast<std::uint8_t>(i >> 8U);
+        address.bytes[3] = static_cast<std::uint8_t>(i);
+        set.entries.push_back({make_prefix(address, 32), "smtp", 0});
+    }
+    const auto policy = make_policy(pool_text("10.0.0.0/15"));
+    CHECK(set.is_folded());
+    CHECK(overlay_of(set, *policy) == nullptr);
+    CHECK(
+        folded_into(set, *policy).exemptions.size()
+        == policy->exemptions.size() + set.entries.size()
+    );
+    set.entries.pop_back();
+    CHECK(overlay_of(set, *policy) != nullptr);
+}
