@@ -260,12 +260,12 @@ void add_shadow_metrics(MetricFamilies& out, const Publisher& publisher) {
     const std::shared_ptr<const ShadowState> state = publisher.shadow();
     out.gauge("shadow_active", "1 while a shadow policy is judged beside the one in force.");
     out.add({}, state->on ? 1 : 0);
-    if (!state->on) {
-        return;
-    }
+    // What an ended one has counted stays until the next begins.
     const Sums sums = sums_of(*state);
     out.gauge(
-        "shadow_start_timestamp_seconds", "When the counts of the shadow policy began at zero."
+        "shadow_start_timestamp_seconds",
+        "When the counts of the shadow policy, or of the last one, began at zero; 0: there was "
+        "none."
     );
     out.add({}, std::chrono::duration<double>(state->since.time_since_epoch()).count());
     out.gauge("shadow_judged_frames", "Frames that the shadow policy has judged.");

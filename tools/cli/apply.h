@@ -25,7 +25,7 @@ struct ApplyOptions {
     std::optional<std::uint64_t> if_generation;
     bool dry_run = false;
     bool differences_are_no = false;  // of a dry run
-    bool shadow = false;  // judge by it beside the policy in force, change nothing
+    bool shadow = false;              // judge by it beside the policy in force, change nothing
     bool json = false;
 };
 
