@@ -2,7 +2,6 @@
 
 #include "control/api_json.h"
 #include "control/conservation.h"
-#include "control/explain_api.h"
 #include "control/health.h"
 #include "control/status_page.h"
 #include "control/subscriber_series.h"
@@ -64,7 +63,6 @@ void Api::add_routes(HttpRouter& router) {
         router.add({HttpMethod::get, path, std::move(answer)});
     };
     add_status_page(router);
-    add_explain_route(router, books_);
     add("/metrics", [this](const HttpRequest&) { return metrics(); });
     add("/metrics/subscribers",
         [this](const HttpRequest& asked) { return subscriber_metrics(asked); });

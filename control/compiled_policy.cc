@@ -33,8 +33,10 @@ Result<CompiledPolicy> with_image(CompiledPolicy out, UnixSeconds now) {
     out.policy.has_active_pools = header.sparse_pools != 0;
     out.policy.exemptions_in_force = 0;
     out.expires.reset();
+    out.expired.reset();
     for (const Exemption& exemption : policy.exemptions) {
         if (exemption.expires && *exemption.expires <= now) {
+            out.expired = std::max(out.expired.value_or(*exemption.expires), *exemption.expires);
             continue;
         }
         ++out.policy.exemptions_in_force;

@@ -25,6 +25,7 @@ struct CompiledPolicy {
     std::shared_ptr<const ImageBytes> overlay;  // beside the image; nullptr: none
     SlotLayout layout;                          // what the image's slots mean
     std::optional<UnixSeconds> expires;         // when the first of its exemptions does
+    std::optional<UnixSeconds> expired;         // when the last of those that are over did
 
     [[nodiscard]] bool same_image_as(const CompiledPolicy& other) const noexcept {
         return policy.image_checksum == other.policy.image_checksum;

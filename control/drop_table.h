@@ -33,6 +33,17 @@ struct DropBooks {
         }
         last_seen_s = std::max(last_seen_s, more.last_seen_s);
     }
+
+    // `more` was counted after all that is here. The clock may have been set meanwhile: the last time goes with it, the
+    // first stays what it was, and is never after the last.
+    void add_later(const DropBooks& more) noexcept {
+        const std::uint32_t first_s = first_seen_s != 0 ? first_seen_s : more.first_seen_s;
+        const std::uint32_t last_s =
+            more.last_seen_s != 0 ? std::max(first_s, more.last_seen_s) : last_seen_s;
+        add(more);
+        first_seen_s = first_s;
+        last_seen_s = last_s;
+    }
 };
 
 // Of one subscriber, by column (see slot_column): what the first rule dropped, and what others did.

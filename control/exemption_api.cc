@@ -22,7 +22,7 @@ UnixSeconds unix_now() {
         .count();
 }
 
-Json object_json(const ExemptionObject& object, const Policy* policy) {
+Json object_json(const ExemptionObject& object, const ExemptionEffect& effect) {
     Json out = {
         {"subscriber", to_string(object.subscriber)},
         {"rule", object.rule},
@@ -36,16 +36,20 @@ Json object_json(const ExemptionObject& object, const Policy* policy) {
     } else {
         out["passed"] = nullptr;  // folded into the image, which counts them together
     }
-    if (std::string problem = problem_of(object, policy); !problem.empty()) {
+    if (std::string problem = effect.problem_of(object.subscriber, object.rule); !problem.empty()) {
         out["problem"] = std::move(problem);
     }
     return out;
 }
 
 // With what the rule has dropped of the subscriber so far, in whose column.
-Json touched_json(const ExemptionObject& object, const Bookkeeper& books) {
-    const std::shared_ptr<const RunningPolicy> policy = books.summary()->policy;
-    Json out = object_json(object, policy ? policy->policy.get() : nullptr);
+Json touched_json(
+    const ExemptionObject& object,
+    const ExemptionEffect& effect,
+    const Bookkeeper& books,
+    const RunningPolicy* policy
+) {
+    Json out = object_json(object, effect);
     out["dropped_so_far"] = nullptr;
     if (const auto drops = dropped_so_far(books, object.subscriber, object.rule)) {
         const auto rule = policy->policy->find_rule(object.rule);
@@ -87,8 +91,10 @@ HttpReply reply_to(const ExemptionAnswer& answer, const Bookkeeper& books, bool 
     }
     const auto& change = std::get<ExemptionChange>(answer);
     Json objects = Json::array();
+    const std::shared_ptr<const RunningPolicy> policy = books.summary()->policy;
+    const ExemptionEffect effect(policy ? policy->policy : nullptr);
     for (const ExemptionObject& object : change.objects) {
-        objects.push_back(touched_json(object, books));
+        objects.push_back(touched_json(object, effect, books, policy.get()));
     }
     return http_json(
         {{"outcome", dry_run ? "dry-run" : outcome_of(change.state)},
@@ -98,9 +104,10 @@ HttpReply reply_to(const ExemptionAnswer& answer, const Bookkeeper& books, bool 
 
 HttpReply list(ExemptionDesk& desk, const Bookkeeper& books) {
     const std::shared_ptr<const RunningPolicy> policy = books.summary()->policy;
+    const ExemptionEffect effect(policy ? policy->policy : nullptr);
     Json objects = Json::array();
     for (const ExemptionObject& object : desk.list()) {
-        objects.push_back(object_json(object, policy ? policy->policy.get() : nullptr));
+        objects.push_back(object_json(object, effect));
     }
     return http_json(
         {{"policy_exemptions", policy ? policy->exemptions_in_force : 0},
@@ -155,37 +162,31 @@ void add_exemption_routes(HttpRouter& router, ExemptionDesk& desk, const Bookkee
                 }});
 }
 
-void add_exemption_metrics(MetricFamilies& out, ExemptionDesk& desk, const Bookkeeper& books) {
-    const std::vector<ExemptionObject> objects = desk.list();
+void add_exemption_metrics(
+    MetricFamilies& out,
+    const ExemptionDesk& desk,
+    const Bookkeeper& books
+) {
+    const ExemptionOverview objects = desk.overview();
     const std::shared_ptr<const RunningPolicy> policy = books.summary()->policy;
-    std::uint64_t idle = 0;
-    std::uint64_t frames = 0;
-    std::optional<UnixSeconds> soonest;
-    for (const ExemptionObject& object : objects) {
-        idle += problem_of(object, policy ? policy->policy.get() : nullptr).empty() ? 0U : 1U;
-        frames += object.frames;
-        if (object.expires) {
-            soonest = std::min(soonest.value_or(*object.expires), *object.expires);
-        }
-    }
     out.gauge("exemptions", "Exemptions in force, by where they were made.");
     out.add({{"source", "policy"}}, policy ? policy->exemptions_in_force : 0);
-    out.add({{"source", "object"}}, objects.size());
+    out.add({{"source", "object"}}, objects.objects);
     out.gauge(
         "exemptions_without_effect",
         "Exemptions made by portcullis exempt whose rule or pool the policy in force does not have."
     );
-    out.add({}, idle);
+    out.add({}, objects.without_effect);
     out.gauge(
         "exemption_next_expiry_timestamp_seconds",
         "When the next exemption made by portcullis exempt expires; 0: none does."
     );
-    out.add({}, soonest.value_or(0));
+    out.add({}, objects.next_expiry.value_or(0));
     out.gauge(
         "exemption_passed_frames",
         "Frames that the exemptions made by portcullis exempt and still there let pass."
     );
-    out.add({}, frames);
+    out.add({}, objects.passed_frames);
 }
 
 }  // namespace portcullis

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -117,6 +118,7 @@ ExemptionDesk::ExemptionDesk(
     assign_places(objects_);
     // Without a policy yet this only tells the publisher.
     static_cast<void>(publisher_.set_exemptions(set_of(objects_)));
+    look_over();
     thread_ = std::thread([this] { run(); });
 }
 
@@ -127,6 +129,7 @@ ExemptionDesk::~ExemptionDesk() {
     }
     stopping_.notify_all();
     thread_.join();
+    const std::lock_guard change(change_mutex_);
     const std::lock_guard lock(mutex_);
     count();
     if (counted_) {
@@ -136,7 +139,7 @@ ExemptionDesk::~ExemptionDesk() {
 
 ExemptionAnswer
 ExemptionDesk::add(const ExemptionRequest& request, const std::string& user, std::uint32_t uid) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard change(change_mutex_);
     if (const auto policy = books_.summary()->policy) {
         for (const std::string& rule : request.rules) {
             if (!policy->policy->find_rule(rule)) {
@@ -150,8 +153,7 @@ ExemptionDesk::add(const ExemptionRequest& request, const std::string& user, std
             }
         }
     }
-    count();
-    Objects next = objects_;
+    Objects next = list();
     Objects touched;
     for (const std::string& rule : request.rules) {
         ExemptionObject object;
@@ -197,13 +199,12 @@ ExemptionAnswer ExemptionDesk::remove(
     const std::string& user,
     std::uint32_t uid
 ) {
-    const std::lock_guard lock(mutex_);
-    count();
+    const std::lock_guard change(change_mutex_);
     Objects next;
     Objects touched;
-    for (const ExemptionObject& object : objects_) {
+    for (ExemptionObject& object : list()) {
         const bool meant = object.subscriber == subscriber && (!rule || object.rule == *rule);
-        (meant ? touched : next).push_back(object);
+        (meant ? touched : next).push_back(std::move(object));
     }
     if (touched.empty()) {
         return ExemptionFailure{
@@ -223,7 +224,49 @@ std::vector<ExemptionObject> ExemptionDesk::list() {
     return objects_;
 }
 
-// With the mutex held: on the disk, then in force; or as it was.
+std::vector<ExemptionObject> ExemptionDesk::covering(const Address& subscriber) const {
+    const std::lock_guard lock(mutex_);
+    Objects out;
+    std::copy_if(
+        objects_.begin(),
+        objects_.end(),
+        std::back_inserter(out),
+        [&](const auto& object) { return object.subscriber.contains(subscriber); }
+    );
+    return out;
+}
+
+ExemptionOverview ExemptionDesk::overview() const {
+    const std::lock_guard lock(overview_mutex_);
+    return overview_;
+}
+
+// With change_mutex_ held, or alone: what overview() tells from now on.
+void ExemptionDesk::look_over() {
+    const std::shared_ptr<const RunningPolicy> policy = books_.summary()->policy;
+    if (!effect_ || policy != effect_policy_) {
+        effect_.emplace(policy == nullptr ? nullptr : policy->policy);
+        effect_policy_ = policy;
+    }
+    ExemptionOverview next;
+    {
+        const std::lock_guard lock(mutex_);
+        next.objects = objects_.size();
+        for (const ExemptionObject& object : objects_) {
+            const bool idle = !effect_->problem_of(object.subscriber, object.rule).empty();
+            next.without_effect += idle ? 1U : 0U;
+            next.passed_frames += object.frames;
+            if (object.expires) {
+                next.next_expiry =
+                    std::min(next.next_expiry.value_or(*object.expires), *object.expires);
+            }
+        }
+    }
+    const std::lock_guard lock(overview_mutex_);
+    overview_ = next;
+}
+
+// With change_mutex_ held: on the disk, then in force; or as it was.
 ExemptionAnswer ExemptionDesk::replace(
     Objects next,
     Objects touched,
@@ -231,22 +274,44 @@ ExemptionAnswer ExemptionDesk::replace(
     const std::string& by,
     std::uint32_t uid
 ) {
-    assign_places(next);
+    {
+        const std::lock_guard lock(mutex_);
+        assign_places(next);
+    }
     if (const auto kept = save(next); !kept) {
         return ExemptionFailure{ExemptionRefusal::storage, kept.errors()};
     }
     const auto outcome = publisher_.set_exemptions(set_of(next));
     if (!outcome) {
-        if (const auto restored = save(objects_); !restored) {
+        if (const auto restored = save(list()); !restored) {
             spdlog::error("{}", to_string(restored.errors().front()));
         }
         return ExemptionFailure{ExemptionRefusal::dataplane, outcome.errors()};
     }
-    objects_ = std::move(next);
+    take_over(std::move(next));
+    look_over();
     for (const ExemptionObject& object : touched) {
         note(event, object, by, uid);
     }
     return ExemptionChange{outcome.value().state, std::move(touched)};
+}
+
+// Readers have gone on counting while the change was made.
+void ExemptionDesk::take_over(Objects next) {
+    const std::lock_guard lock(mutex_);
+    auto counted = objects_.cbegin();
+    for (ExemptionObject& object : next) {
+        counted = std::lower_bound(counted, objects_.cend(), object, before);
+        if (counted != objects_.cend() && key_of(*counted) == key_of(object)
+            && counted->place == object.place) {
+            object.frames = counted->frames;
+            object.flows = counted->flows;
+            object.counted_instance = counted->counted_instance;
+            object.counted_frames = counted->counted_frames;
+            object.counted_flows = counted->counted_flows;
+        }
+    }
+    objects_ = std::move(next);
 }
 
 // Places are given in a circle, so that what the last owner of one let pass has been counted long before.
@@ -356,17 +421,26 @@ void ExemptionDesk::count_from(const CounterMapping& counters) {
     }
 }
 
-// With the mutex held, or alone.
+// With change_mutex_ held, or alone.
 void ExemptionDesk::expire() {
     const UnixSeconds now = unix_now();
+    const auto is_over = [now](const ExemptionObject& object) {
+        return object.expires && *object.expires <= now;
+    };
     Objects next;
     Objects gone;
-    for (const ExemptionObject& object : objects_) {
-        const bool over = object.expires && *object.expires <= now;
-        (over ? gone : next).push_back(object);
-    }
-    if (gone.empty()) {
-        return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (std::none_of(objects_.begin(), objects_.end(), is_over)) {
+            return;
+        }
+        std::partition_copy(
+            objects_.begin(),
+            objects_.end(),
+            std::back_inserter(gone),
+            std::back_inserter(next),
+            is_over
+        );
     }
     const ExemptionAnswer answer =
         replace(std::move(next), std::move(gone), "exempt-expire", "portcullis-control", 0);
@@ -381,15 +455,31 @@ void ExemptionDesk::run() {
     while (!stopping_.wait_for(stop_lock, options_.look_every, [this] { return stop_; })) {
         stop_lock.unlock();
         {
-            const std::lock_guard lock(mutex_);
-            count();
+            const std::lock_guard change(change_mutex_);
             expire();
-            if (counted_ && Clock::now() - saved_ >= options_.save_every) {
-                saved_ = Clock::now();
-                counted_ = !save(objects_);
-            }
+            save_counts_if_due();
+            look_over();
         }
         stop_lock.lock();
+    }
+}
+
+// With change_mutex_ held.
+void ExemptionDesk::save_counts_if_due() {
+    Objects now;
+    {
+        const std::lock_guard lock(mutex_);
+        count();
+        if (!counted_ || Clock::now() - saved_ < options_.save_every) {
+            return;
+        }
+        counted_ = false;
+        now = objects_;
+    }
+    saved_ = Clock::now();
+    if (!save(now)) {
+        const std::lock_guard lock(mutex_);
+        counted_ = true;
     }
 }
 
@@ -486,21 +576,6 @@ dropped_so_far(const Bookkeeper& books, const Prefix& subscriber, const std::str
         }
         return DropBooks{};
     });
-}
-
-std::string problem_of(const ExemptionObject& object, const Policy* policy) {
-    if (policy == nullptr) {
-        return "";
-    }
-    if (!policy->find_rule(object.rule)) {
-        return "the policy has no rule " + object.rule;
-    }
-    const bool known =
-        std::any_of(policy->pools.begin(), policy->pools.end(), [&](const Pool& pool) {
-            return pool.prefix.contains(object.subscriber)
-                   || object.subscriber.contains(pool.prefix);
-        });
-    return known ? "" : "in no pool of the policy";
 }
 
 }  // namespace portcullis

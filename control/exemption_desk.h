@@ -9,6 +9,7 @@
 
 #include "control/audit_log.h"
 #include "control/bookkeeper.h"
+#include "control/exemption_effect.h"
 #include "control/exemption_request.h"
 #include "control/exemption_set.h"
 #include "control/publisher.h"
@@ -73,6 +74,14 @@ struct ExemptionChange {
 
 using ExemptionAnswer = std::variant<ExemptionChange, ExemptionFailure>;
 
+// What /metrics tells of them, as of the last look or change.
+struct ExemptionOverview {
+    std::size_t objects = 0;
+    std::size_t without_effect = 0;
+    std::uint64_t passed_frames = 0;
+    std::optional<UnixSeconds> next_expiry;
+};
+
 class ExemptionDesk {
 public:
     static constexpr std::size_t kObjectsMax = 262'144;
@@ -102,8 +111,16 @@ public:
         std::uint32_t uid
     );
 
+    // What only reads waits for no change, however long a dataplane takes to answer it.
+
     // Any thread: in order of subscriber and rule, their counters as of now.
     [[nodiscard]] std::vector<ExemptionObject> list();
+
+    // Any thread: those of `subscriber`, and of prefixes that contain it.
+    [[nodiscard]] std::vector<ExemptionObject> covering(const Address& subscriber) const;
+
+    // Any thread, at once, however many there are.
+    [[nodiscard]] ExemptionOverview overview() const;
 
 private:
     using Objects = std::vector<ExemptionObject>;
@@ -115,6 +132,8 @@ private:
         const std::string& by,
         std::uint32_t uid
     );
+    void take_over(Objects next);
+    void look_over();
     void assign_places(Objects& objects);
     [[nodiscard]] std::shared_ptr<const ExemptionSet> set_of(const Objects& objects) const;
     void note(
@@ -126,6 +145,7 @@ private:
     void count();
     void count_from(const CounterMapping& counters);
     void expire();
+    void save_counts_if_due();
     void run();
     [[nodiscard]] Result<std::monostate> load();
     [[nodiscard]] Result<std::monostate> save(const Objects& objects) const;
@@ -135,13 +155,22 @@ private:
     const Bookkeeper& books_;
     std::filesystem::path path_;  // empty: kept in memory only
 
-    std::mutex mutex_;  // held for a whole change; guards what follows
-    Objects objects_;   // by subscriber, then rule
-    AuditLog audit_;
+    std::mutex change_mutex_;  // held for a whole change; before the others
+    AuditLog audit_;           // guarded by it, as is the next one
+    std::chrono::steady_clock::time_point saved_;
+
+    mutable std::mutex mutex_;  // held for moments; guards what follows
+    Objects objects_;           // by subscriber, then rule; only changes add and remove
     std::uint32_t next_place_ = 0;
     std::shared_ptr<const CounterMapping> counters_;  // that were counted last
     bool counted_ = false;                            // something since the last save
-    std::chrono::steady_clock::time_point saved_;
+
+    // The looking thread's and changes', under change_mutex_.
+    std::shared_ptr<const RunningPolicy> effect_policy_;  // that effect_ was made of
+    std::optional<ExemptionEffect> effect_;
+
+    mutable std::mutex overview_mutex_;
+    ExemptionOverview overview_;  // guarded by it
 
     std::mutex stop_mutex_;
     std::condition_variable stopping_;
@@ -153,8 +182,5 @@ private:
 // pool; nothing if it is a wider prefix, or nobody of a pool.
 [[nodiscard]] std::optional<DropBooks>
 dropped_so_far(const Bookkeeper& books, const Prefix& subscriber, const std::string& rule);
-
-// Why an object has no effect under `policy`: its rule or its pool is not there. Empty: it has one.
-[[nodiscard]] std::string problem_of(const ExemptionObject& object, const Policy* policy);
 
 }  // namespace portcullis

@@ -4,6 +4,7 @@
 #include "control/http_router.h"
 #include "rules/quoted_text.h"
 #include "rules/reference_model.h"
+#include "rules/utc_time.h"
 #include "rules/wire.h"
 
 #include <nlohmann/json.hpp>
@@ -13,6 +14,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace portcullis {
 
@@ -99,6 +102,29 @@ ReferenceFlow flow_of(Arguments& arguments) {
     return out;
 }
 
+// Without the times at which they expire: they hold until the desk takes them away.
+std::vector<Exemption>
+as_exemptions(const std::vector<ExemptionObject>& objects, const Policy& policy) {
+    std::vector<Exemption> out;
+    for (const ExemptionObject& object : objects) {
+        const auto rule = policy.find_rule(object.rule);
+        if (!rule) {
+            continue;
+        }
+        Exemption exemption;
+        exemption.subscriber = object.subscriber;
+        exemption.rules = {*rule};
+        exemption.reason = object.reason;
+        if (!object.reference.empty()) {
+            exemption.reason += ", " + object.reference;
+        }
+        exemption.reason +=
+            " (portcullis exempt, by " + object.user + ", " + to_utc_string(object.created) + ")";
+        out.push_back(std::move(exemption));
+    }
+    return out;
+}
+
 Json judgement_json(
     const ReferenceJudgement& judged,
     const ReferenceFlow& flow,
@@ -128,7 +154,8 @@ Json judgement_json(
 
 }  // namespace
 
-HttpReply explain(const Bookkeeper& books, const HttpRequest& request) {
+HttpReply
+explain(const Bookkeeper& books, const ExemptionDesk& exemptions, const HttpRequest& request) {
     Arguments arguments(request);
     const ReferenceFlow flow = flow_of(arguments);
     if (!arguments.fault().empty()) {
@@ -147,7 +174,12 @@ HttpReply explain(const Bookkeeper& books, const HttpRequest& request) {
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(
         std::chrono::system_clock::now().time_since_epoch()
     );
-    const ReferenceJudgement judged = reference_judge_flow(policy, flow, now.count());
+    // An exemption is of the subscriber, who sends outbound frames and receives inbound ones.
+    const Address& subscriber =
+        flow.direction == Direction::outbound ? flow.source : flow.destination;
+    const ReferenceJudgement judged = reference_judge_flow(
+        policy, flow, now.count(), as_exemptions(exemptions.covering(subscriber), policy)
+    );
     Json out = {{"generation", summary->policy->generation.value}};
     out.update(judgement_json(judged, flow, policy));
     const auto drops = judged.subscriber ? books.find(*judged.subscriber) : std::nullopt;
@@ -155,9 +187,13 @@ HttpReply explain(const Bookkeeper& books, const HttpRequest& request) {
     return http_json(out);
 }
 
-void add_explain_route(HttpRouter& router, const Bookkeeper& books) {
-    router.add({HttpMethod::get, "/api/v1/explain", [&books](const HttpRequest& request) {
-                    return explain(books, request);
+void add_explain_route(
+    HttpRouter& router,
+    const Bookkeeper& books,
+    const ExemptionDesk& exemptions
+) {
+    router.add({HttpMethod::get, "/api/v1/explain", [&](const HttpRequest& request) {
+                    return explain(books, exemptions, request);
                 }});
 }
 

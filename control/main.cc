@@ -7,6 +7,7 @@
 #include "control/exemption_api.h"
 #include "control/exemption_desk.h"
 #include "control/exit_status.h"
+#include "control/explain_api.h"
 #include "control/http_server.h"
 #include "control/layout_store.h"
 #include "control/listening_socket.h"
@@ -287,6 +288,7 @@ int run(const Options& options) {
     api.add_routes(router);
     add_change_routes(router, desk);
     add_exemption_routes(router, exemptions, books);
+    add_explain_route(router, books, exemptions);
     add_shadow_routes(router, publisher);
     add_description_route(router);
     for (const std::string& gap : description_gaps(router)) {

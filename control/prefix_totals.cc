@@ -41,7 +41,7 @@ PrefixTotals::Added PrefixTotals::add(const Prefix& prefix, const ColumnTotals& 
         lost_frames_ += more[0].frames + more[1].frames;
     } else {
         for (unsigned column = 0; column < more.size(); ++column) {
-            entries_[out.index].dropped[column].add(more[column]);
+            entries_[out.index].dropped[column].add_later(more[column]);
         }
     }
     return out;

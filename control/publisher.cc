@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 
 // The system's clock may be set: an exemption's end is looked for at least this often.
 constexpr milliseconds kWaitMax{10'000};
+// Somebody may set the clock: it is looked at this often, if anything depends on it.
+constexpr milliseconds kClockLook{1'000};
 // A dataplane that cannot take a policy now is asked again after this long.
 constexpr milliseconds kBusyRetry{1'000};
 constexpr std::chrono::seconds kApplyTimeout{120};
@@ -123,6 +125,9 @@ void Publisher::wait() {
         const auto left = std::chrono::ceil<milliseconds>(end - std::chrono::system_clock::now());
         timeout = std::min(timeout, left);
     }
+    if (desired_ && (desired_->expires || desired_->expired)) {
+        timeout = std::min(timeout, kClockLook);
+    }
     timeout = std::clamp(timeout, milliseconds(1), kWaitMax);
     // poll() ignores a negative descriptor. Between calls a connection has nothing to say but its end.
     pollfd waiting[2] = {
@@ -164,18 +169,28 @@ Result<ApplyOutcome> Publisher::take_policy(std::shared_ptr<const Policy> policy
 }
 
 void Publisher::expire_if_due() {
-    if (!desired_ || !desired_->expires || unix_now() < *desired_->expires) {
+    if (!desired_) {
         return;
     }
-    auto again = compile_again(*desired_, unix_now());
+    const UnixSeconds now = unix_now();
+    const bool is_over = desired_->expires && now >= *desired_->expires;
+    const bool set_back = desired_->expired && now < *desired_->expired;
+    if (!is_over && !set_back) {
+        return;
+    }
+    auto again = compile_again(*desired_, now);
+    // A refusal is logged; what is in force then goes on until another policy comes.
+    desired_->expires.reset();
+    desired_->expired.reset();
     if (!again) {
         fail(kFailureInvalid, to_string(again.errors()));
-        desired_->expires.reset();
         return;
     }
-    spdlog::info("an exemption has expired");
-    // A refusal is logged; the exemption then goes on until another policy comes.
-    desired_->expires.reset();
+    spdlog::info(
+        "{}",
+        is_over ? "an exemption has expired"
+                : "the clock was set back: an exemption that had expired holds again"
+    );
     static_cast<void>(take(std::move(again).value()));
 }
 

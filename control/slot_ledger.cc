@@ -75,7 +75,7 @@ bool SlotLedger::fold(
         const std::uint64_t bytes = now.bytes - entry.counted_bytes;
         if (frames != 0 || bytes != 0) {
             changed = true;
-            entry.books.add({frames, flows, bytes, unix_s, unix_s});
+            entry.books.add_later({frames, flows, bytes, unix_s, unix_s});
         }
         entry.counted_frames = now.frames;
         entry.counted_flows = now.flows;

@@ -49,11 +49,18 @@ struct HeaderOutcome {
 
 class Judge {
 public:
-    Judge(const Policy& policy, Direction direction, UnixSeconds now, Trace trace)
+    Judge(
+        const Policy& policy,
+        Direction direction,
+        UnixSeconds now,
+        Trace trace,
+        std::span<const Exemption> beside = {}
+    )
         : policy_(policy)
         , direction_(direction)
         , now_(now)
-        , trace_(trace) {}
+        , trace_(trace)
+        , beside_(beside) {}
 
     ReferenceJudgement run(const std::vector<ReferenceHeader>& headers) {
         note("direction", [&] { return label(direction_); });
@@ -263,30 +270,33 @@ private:
     }
 
     bool holds_exemption(RuleIndex rule) {
-        for (const Exemption& exemption : policy_.exemptions) {
-            const auto& rules = exemption.rules;
-            if (!exemption.subscriber.contains(out_.address)
-                || std::find(rules.begin(), rules.end(), rule) == rules.end()) {
-                continue;
-            }
-            const bool holds = !exemption.expires || *exemption.expires > now_;
-            note("exception", [&] {
-                return (holds ? "from " : "none from ") + policy_.rules[rule.value].name
-                       + ": exemption of " + to_string(exemption.subscriber)
-                       + place_of(exemption.where) + ": " + exemption.reason
-                       + (holds ? "" : ", but it has expired");
-            });
-            if (holds) {
-                return true;
-            }
+        const auto holds = [&](const Exemption& exemption) {
+            return holds_exemption(exemption, rule);
+        };
+        return std::any_of(policy_.exemptions.begin(), policy_.exemptions.end(), holds)
+               || std::any_of(beside_.begin(), beside_.end(), holds);
+    }
+
+    bool holds_exemption(const Exemption& exemption, RuleIndex rule) {
+        const auto& rules = exemption.rules;
+        if (!exemption.subscriber.contains(out_.address)
+            || std::find(rules.begin(), rules.end(), rule) == rules.end()) {
+            return false;
         }
-        return false;
+        const bool holds = !exemption.expires || *exemption.expires > now_;
+        note("exception", [&] {
+            return (holds ? "from " : "none from ") + policy_.rules[rule.value].name
+                   + ": exemption of " + to_string(exemption.subscriber) + place_of(exemption.where)
+                   + ": " + exemption.reason + (holds ? "" : ", but it has expired");
+        });
+        return holds;
     }
 
     const Policy& policy_;
     Direction direction_;
     UnixSeconds now_;
     Trace trace_;
+    std::span<const Exemption> beside_;
     ReferenceJudgement out_;
 };
 
@@ -302,8 +312,12 @@ ReferenceJudgement reference_judge(
     return Judge(policy, direction, now, trace).run(ReferenceReader(frame, policy.tunnels).run());
 }
 
-ReferenceJudgement
-reference_judge_flow(const Policy& policy, const ReferenceFlow& flow, UnixSeconds now) {
+ReferenceJudgement reference_judge_flow(
+    const Policy& policy,
+    const ReferenceFlow& flow,
+    UnixSeconds now,
+    std::span<const Exemption> beside
+) {
     ReferenceHeader header;
     header.layers = {flow.source.family == Family::ipv4 ? "IPv4" : "IPv6"};
     header.family = flow.source.family;
@@ -313,7 +327,7 @@ reference_judge_flow(const Policy& policy, const ReferenceFlow& flow, UnixSecond
     if (flow.protocol == 6 || flow.protocol == 17) {
         header.ports = ReferencePorts{flow.source_port, flow.destination_port};
     }
-    return Judge(policy, flow.direction, now, Trace::on).run({header});
+    return Judge(policy, flow.direction, now, Trace::on, beside).run({header});
 }
 
 std::string to_string(const std::vector<ReferenceStep>& trace) {

@@ -60,8 +60,13 @@ struct ReferenceFlow {
     std::uint16_t destination_port = 0;
 };
 
-[[nodiscard]] ReferenceJudgement
-reference_judge_flow(const Policy& policy, const ReferenceFlow& flow, UnixSeconds now);
+// `beside`: exemptions that hold besides those of the policy.
+[[nodiscard]] ReferenceJudgement reference_judge_flow(
+    const Policy& policy,
+    const ReferenceFlow& flow,
+    UnixSeconds now,
+    std::span<const Exemption> beside = {}
+);
 
 // The trace, one step a line, each line ended.
 [[nodiscard]] std::string to_string(const std::vector<ReferenceStep>& trace);

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -212,6 +213,64 @@ TEST_CASE("what the dataplane refuses is not kept") {
         refusal_of(again.desk->remove(*parse_prefix("100.64.0.8"), std::nullopt, "root", 0))
         == ExemptionRefusal::not_there
     );
+}
+
+TEST_CASE("what only reads does not wait for a change that a dataplane does not answer") {
+    const TempFolder folder;
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    Control control(folder.path());
+    REQUIRE(control.publisher->apply(make_policy(pool_text("100.64.0.0/24"))).has_value());
+    REQUIRE(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::effective);
+    dataplane.stop_answering();
+    // Not answered within publish_timeout: 5 s.
+    std::atomic<bool> refused{false};
+    std::thread change([&] {
+        const ExemptionAnswer answer = control.add(request_for("100.64.0.8"));
+        refused = std::holds_alternative<ExemptionFailure>(answer);
+    });
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (dataplane.amendments().size() < 2 && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(1ms);
+    }
+    const auto asked = std::chrono::steady_clock::now();
+    CHECK(control.desk->list().size() == 1);
+    CHECK(control.desk->overview().objects == 1);
+    CHECK(control.desk->covering(parse_prefix("100.64.0.7")->address).size() == 1);
+    CHECK(std::chrono::steady_clock::now() - asked < 4s);
+    change.join();
+    CHECK(refused);
+    CHECK(control.desk->list().size() == 1);
+}
+
+TEST_CASE("who is exempt, and what is told of all exemptions together") {
+    const TempFolder folder;
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    Control control(folder.path());
+    REQUIRE(control.publisher->apply(make_policy(pool_text("100.64.0.0/24"))).has_value());
+    ExemptionRequest soon = request_for("100.64.0.7");
+    soon.expires = kNow * 2;
+    REQUIRE(state_of(control.add(soon)) == ApplyState::effective);
+    REQUIRE(state_of(control.add(request_for("100.64.0.0/29"))) == ApplyState::effective);
+    REQUIRE(state_of(control.add(request_for("192.0.2.1"))) == ApplyState::effective);
+    const auto covering = [&](const char* address) {
+        std::string out;
+        for (const ExemptionObject& one : control.desk->covering(parse_prefix(address)->address)) {
+            out += to_string(one.subscriber) + " ";
+        }
+        return out;
+    };
+    CHECK(covering("100.64.0.7") == "100.64.0.0/29 100.64.0.7 ");
+    CHECK(covering("100.64.0.6") == "100.64.0.0/29 ");
+    CHECK(covering("100.64.0.8").empty());
+    const ExemptionOverview overview = control.desk->overview();
+    CHECK(overview.objects == 3);
+    CHECK(overview.without_effect == 1);
+    CHECK(overview.next_expiry == kNow * 2);
+    REQUIRE(
+        state_of(control.desk->remove(*parse_prefix("192.0.2.1"), {}, "root", 0))
+        == ApplyState::effective
+    );
+    CHECK(control.desk->overview().without_effect == 0);
 }
 
 TEST_CASE("without a dataplane an exemption waits, and comes with the image") {

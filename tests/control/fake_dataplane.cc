@@ -205,6 +205,11 @@ std::vector<FakeDataplane::Amended> FakeDataplane::amendments() const {
     return amendments_;
 }
 
+void FakeDataplane::stop_answering() {
+    const std::lock_guard lock(mutex_);
+    answering_ = false;
+}
+
 void FakeDataplane::answer_with(PublishStatus status, std::string message) {
     const std::lock_guard lock(mutex_);
     status_ = status;
@@ -344,7 +349,9 @@ void FakeDataplane::answer_amend(int client, const Amend& message, FileDescripto
     answer.generation = counters_.header().generation.load();
     message_.copy(answer.message.data(), answer.message.size() - 1);
     amendments_.push_back(std::move(taken));
-    send_message(client, &answer, sizeof(answer));
+    if (answering_) {
+        send_message(client, &answer, sizeof(answer));
+    }
 }
 
 }  // namespace portcullis::test

@@ -128,6 +128,9 @@ public:
     // How the next images and amendments are answered. `message` is why they are refused.
     void answer_with(PublishStatus status, std::string message = "");
 
+    // Amendments are taken from now on, and not answered.
+    void stop_answering();
+
 private:
     void serve();
     void serve_client(int client);
@@ -145,6 +148,7 @@ private:
     std::vector<Amended> amendments_;                  // guarded by mutex_
     PublishStatus status_ = PublishStatus::effective;  // guarded by mutex_
     std::string message_;                              // guarded by mutex_
+    bool answering_ = true;                            // guarded by mutex_
     std::uint64_t checksum_ = 0;                       // of the running image; the serving thread's
     std::uint64_t overlay_checksum_ = 0;               // likewise
     std::uint64_t shadows_ = 0;                        // begun so far; likewise

@@ -1,5 +1,7 @@
 // The real server on real sockets: its answers, and clients that mean it harm.
 #include "control/api.h"
+#include "control/exemption_desk.h"
+#include "control/explain_api.h"
 #include "control/http_router.h"
 #include "control/http_server.h"
 #include "control/listening_socket.h"
@@ -63,6 +65,8 @@ struct Stage {
         publisher.emplace(publisher_options, std::move(layout), *books);
         api.emplace(api_options, *books, *publisher, source);
         api->add_routes(router);
+        exemptions.emplace(ExemptionDeskOptions{}, *publisher, *books, problem);
+        add_explain_route(router, *books, *exemptions);
         router.add({HttpMethod::get, "/throws", [](const HttpRequest&) -> HttpReply {
                         throw std::runtime_error("as asked");
                     }});
@@ -122,6 +126,7 @@ struct Stage {
     std::optional<Bookkeeper> books;
     std::optional<Publisher> publisher;
     std::optional<Api> api;
+    std::optional<ExemptionDesk> exemptions;
     HttpRouter router{ChangeRights(std::nullopt)};
     std::uint16_t port = 0;
     std::unique_ptr<HttpServer> server;

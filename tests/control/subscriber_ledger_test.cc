@@ -398,3 +398,30 @@ TEST_CASE("the books are written and read back whole") {
         CHECK_FALSE(ignored.load(cut));
     }
 }
+
+TEST_CASE("a clock that is set keeps the first time before the last, and the last one right") {
+    Policies policies;
+    SubscriberLedger ledger;
+    const auto names = policies.next(pool_text("100.64.0.0/24"));
+    ledger.set_names(names);
+    CounterMemory memory(1, 1024, 1);
+    memory.header().slots_used = policies.layout().slot_count();
+    const std::uint32_t slot = slot_of(*names, "100.64.0.7");
+    using Times = std::pair<std::uint32_t, std::uint32_t>;
+    const auto drop_at = [&](std::uint32_t now_s) {
+        ledger.set_time(now_s);
+        drop(memory.slot(0, slot), 0, 1);
+        drop(activate(memory, "10.0.0.7"), 0, 1);
+        fold(ledger, memory);
+        const DropBooks dense = ledger.slots().totals_of(SlotIndex{slot})[0];
+        const DropBooks active = ledger.prefixes().totals_of(*parse_prefix("10.0.0.7"))[0];
+        CHECK(active.first_seen_s == dense.first_seen_s);
+        CHECK(active.last_seen_s == dense.last_seen_s);
+        return Times(dense.first_seen_s, dense.last_seen_s);
+    };
+    CHECK(drop_at(1'000'000) == Times{1'000'000, 1'000'000});
+    CHECK(drop_at(9'000'000) == Times{1'000'000, 9'000'000});  // a year ahead
+    CHECK(drop_at(1'000'010) == Times{1'000'000, 1'000'010});  // and right again
+    CHECK(drop_at(100) == Times{1'000'000, 1'000'000});        // in 1970
+    CHECK(drop_at(1'000'020) == Times{1'000'000, 1'000'020});
+}

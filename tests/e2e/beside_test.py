@@ -72,6 +72,11 @@ class Beside(unittest.TestCase):
     def listed(self):
         return self.exempt("list")["exemptions"]
 
+    def explain(self, source):
+        ran = self.operator.run("explain", "--live", "--src", source, "--dst", "203.0.113.25", "--dport", 25, "--json")
+        self.assertEqual(ran.returncode, DONE, ran.stderr)
+        return json.loads(ran.stdout)
+
     def shadow(self, *words, expect=DONE):
         ran = self.operator.run("shadow", *words, "--json")
         self.assertEqual(ran.returncode, expect, ran.stderr + ran.stdout)
@@ -108,6 +113,12 @@ class Exemptions(Beside):
         self.assertGreaterEqual(metrics(self.control)['portcullis_exempt_frames_total{rule="smtp"}'], passed_before)
         self.assertEqual(metrics(self.control)['portcullis_exemptions{source="object"}'], 1)
 
+        explained = self.explain(SUBSCRIBER)
+        self.assertEqual([explained[key] for key in ["verdict", "reason", "rule"]], ["pass", "exempt", "smtp"])
+        said = [one["finding"] for one in explained["steps"] if one["subject"] == "exception"]
+        self.assertRegex(said[0], "exemption of 100.64.0.7: own mail server, ticket 4711 .portcullis exempt, by ")
+        self.assertEqual(self.explain("100.64.0.8")["verdict"], "drop")
+
         # Another policy, with another rule in front: the same number means another rule.
         (self.stage.folder / "other.toml").write_text(
             policy_text(True)
@@ -129,6 +140,7 @@ class Exemptions(Beside):
         self.assertEqual(self.exempt("remove", SUBSCRIBER, "--rule", "smtp")["outcome"], "effective")
         self.wait_for_frames(1_000)
         self.assertEqual(self.listed(), [])
+        self.assertEqual(self.explain(SUBSCRIBER)["verdict"], "drop")
         self.dataplane.end()
         records = self.stage.folder / "verdicts"
         mine = runs_of(verdicts_of(records, 7))

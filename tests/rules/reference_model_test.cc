@@ -686,4 +686,32 @@ TEST_CASE("a flow is judged like a whole packet, and the trace says why") {
     CHECK(words(reference_judge_flow(policy, ping, kSampleNow), policy) == "pass no-rule");
 }
 
+TEST_CASE("an exemption beside the policy holds for whom and what it names, as long as it does") {
+    const Policy policy = sample_policy();
+    const ReferenceFlow flow{kOut, address(kSubscriber), address("198.51.100.1"), 6, 40000, 25};
+    Exemption beside;
+    beside.subscriber = make_prefix(address(kSubscriber), 32);
+    beside.rules = {*policy.find_rule("smtp")};
+    beside.reason = "own mail server";
+    const auto judged = [&] {
+        return reference_judge_flow(policy, flow, kSampleNow, std::span(&beside, 1));
+    };
+    CHECK(words(reference_judge_flow(policy, flow, kSampleNow), policy) == "drop rule smtp");
+    CHECK(words(judged(), policy) == "pass exempt smtp");
+    CHECK(
+        to_string(judged().trace)
+            .find("exception: from smtp: exemption of 100.64.7.9: own mail server\n")
+        != std::string::npos
+    );
+    beside.expires = kSampleNow;
+    CHECK(words(judged(), policy) == "drop rule smtp");
+    beside.expires = kSampleNow + 1;
+    CHECK(words(judged(), policy) == "pass exempt smtp");
+    beside.rules = {*policy.find_rule("netbios-smb")};
+    CHECK(words(judged(), policy) == "drop rule smtp");
+    beside.rules = {*policy.find_rule("smtp")};
+    beside.subscriber = make_prefix(address("100.64.7.8"), 32);
+    CHECK(words(judged(), policy) == "drop rule smtp");
+}
+
 }  // namespace portcullis::test
