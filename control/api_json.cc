@@ -157,16 +157,22 @@ Json rule_json(const Rule& rule) {
 
 Json class_json(const ServiceClass& service_class, const Policy& policy) {
     Json drop = Json::array();
+    Json reject = Json::array();
     Json monitor = Json::array();
     for (std::size_t i = 0; i < service_class.actions.size(); ++i) {
         if (service_class.actions[i] == Action::drop) {
             drop.push_back(policy.rules[i].name);
+        } else if (service_class.actions[i] == Action::reject) {
+            reject.push_back(policy.rules[i].name);
         } else if (service_class.actions[i] == Action::monitor) {
             monitor.push_back(policy.rules[i].name);
         }
     }
     return {
-        {"name", service_class.name}, {"drop", std::move(drop)}, {"monitor", std::move(monitor)}};
+        {"name", service_class.name},
+        {"drop", std::move(drop)},
+        {"reject", std::move(reject)},
+        {"monitor", std::move(monitor)}};
 }
 
 Json pools_json(const Policy& policy) {

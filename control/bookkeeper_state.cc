@@ -11,7 +11,7 @@ namespace portcullis {
 
 namespace {
 
-constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 2};  // "PCCCTOT1" in memory
+constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 3};  // "PCCCTOT1" in memory
 
 }  // namespace
 

@@ -344,6 +344,34 @@ DataplaneClient::ask(const Message& message, int descriptor, milliseconds timeou
         std::string(published.message.begin(), end)};
 }
 
+Result<CaptureMapping> DataplaneClient::capture(const CaptureFilter& filter, milliseconds timeout) {
+    if (!socket_) {
+        return has_gone(path_);
+    }
+    const Deadline deadline(timeout);
+    Capture message;
+    message.filter = filter;
+    if (auto error = send_by(socket_.get(), message, -1, path_, deadline)) {
+        socket_ = FileDescriptor();
+        return *std::move(error);
+    }
+    auto answer = receive_by<Capturing>(socket_.get(), path_, deadline);
+    if (!answer) {
+        socket_ = FileDescriptor();
+        return answer.errors();
+    }
+    const Capturing& capturing = answer.value().message;
+    if (capturing.capture_bytes == 0) {
+        const auto end = std::find(capturing.message.begin(), capturing.message.end(), '\0');
+        return Error{
+            {},
+            "the dataplane at " + path_.string()
+                + " does not capture: " + std::string(capturing.message.begin(), end),
+            ""};
+    }
+    return CaptureMapping::map(answer.value().descriptor, capturing.capture_bytes);
+}
+
 bool DataplaneClient::is_connected() {
     if (!socket_) {
         return false;

@@ -2,6 +2,7 @@
 // One thread at a time; every call ends by its deadline. Used by portcullis-control and `portcullis replay`.
 #pragma once
 
+#include "control/capture_mapping.h"
 #include "control/counter_mapping.h"
 #include "control/file_descriptor.h"
 #include "rules/intake_protocol.h"
@@ -60,6 +61,10 @@ public:
     // The same for what stands beside the image of `generation`, which must be the running one.
     [[nodiscard]] Result<PublishAnswer>
     amend(Generation generation, const Amendment& amendment, std::chrono::milliseconds timeout);
+
+    // From now on, until this connection ends, judged frames that `filter` wants come into the rings.
+    [[nodiscard]] Result<CaptureMapping>
+    capture(const CaptureFilter& filter, std::chrono::milliseconds timeout);
 
     // False once the dataplane has closed the connection, ended or died, or a call has failed. Never waits.
     [[nodiscard]] bool is_connected();

@@ -181,6 +181,32 @@ void add_workers(MetricFamilies& out, const Summary& summary) {
     }
 }
 
+void add_answers(MetricFamilies& out, const FrameSums& sums) {
+    constexpr std::array kKinds = {AnswerKind::tcp_reset, AnswerKind::icmp, AnswerKind::icmp6};
+    static_assert(kKinds.size() == kAnswerKindCount);
+    out.counter(
+        "rejected_frames_total",
+        "Dropped frames whose subscriber was told so, by what was sent: frames beside those "
+        "transmitted."
+    );
+    for (const AnswerKind kind : kKinds) {
+        out.add({{"answer", label(kind)}}, sums.answers[static_cast<unsigned>(kind)].frames);
+    }
+    out.counter(
+        "reject_unanswered_frames_total",
+        "Frames of rejecting classes dropped in silence. rate-limit: too many; not-answerable: no "
+        "host or no way "
+        "back; no-room: no free frame, or the port did not take it."
+    );
+    out.add({{"reason", "rate-limit"}}, sums.answers_limited);
+    out.add({{"reason", "not-answerable"}}, sums.answers_impossible);
+    out.add({{"reason", "no-room"}}, sums.answers_unsent);
+    out.counter("captured_frames_total", "Frames copied for portcullis capture.");
+    out.add({}, sums.captured_frames);
+    out.counter("capture_lost_frames_total", "Frames that its reader was too slow for.");
+    out.add({}, sums.capture_lost_frames);
+}
+
 void add_links(MetricFamilies& out, const Summary& summary) {
     const auto add_by_port = [&](const char* name, const char* help, auto value_of) {
         out.gauge(name, help);
@@ -350,6 +376,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
         "subscribers under watch, or too many frames."
     );
     out.add({}, sums.unwatched_frames);
+    add_answers(out, sums);
     out.gauge(
         "conservation_error_frames",
         "Frames received that left by no counted door. Must be 0; above, frames were lost or made."

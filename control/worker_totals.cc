@@ -47,6 +47,14 @@ FrameSums frame_sums(const CounterMapping& counters) {
         out.unattributed_frames += worker.unattributed_frames.read();
         out.active_table_overflow_frames += worker.active_table_overflow_frames.read();
         out.unwatched_frames += worker.unwatched_frames.read();
+        for (unsigned kind = 0; kind < kAnswerKindCount; ++kind) {
+            add(out.answers[kind], worker.answers[kind]);
+        }
+        out.answers_limited += worker.answers_limited.read();
+        out.answers_impossible += worker.answers_impossible.read();
+        out.answers_unsent += worker.answers_unsent.read();
+        out.captured_frames += worker.captured_frames.read();
+        out.capture_lost_frames += worker.capture_lost_frames.read();
     }
     return out;
 }

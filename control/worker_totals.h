@@ -35,6 +35,12 @@ struct FrameSums {
     std::uint64_t unattributed_frames = 0;
     std::uint64_t active_table_overflow_frames = 0;
     std::uint64_t unwatched_frames = 0;
+    std::array<FrameTotals, kAnswerKindCount> answers;
+    std::uint64_t answers_limited = 0;
+    std::uint64_t answers_impossible = 0;
+    std::uint64_t answers_unsent = 0;
+    std::uint64_t captured_frames = 0;
+    std::uint64_t capture_lost_frames = 0;
 };
 
 struct PortTotals {

@@ -24,12 +24,13 @@ namespace {
 constexpr std::int64_t kVersion = 1;
 constexpr std::size_t kTextBytesMax = std::size_t{1} << 20U;
 
-constexpr std::array<KeySpec, 15> kKeys = {{
+constexpr std::array<KeySpec, 16> kKeys = {{
     {"version", "version = 1"},
     {"pair", "[[pair]]"},
     {"workers", "workers = 4"},
     {"cpus", "cpus = \"2-5\""},
     {"idle", "idle = \"sleep\""},
+    {"reject_rate", "reject_rate = 1000"},
     {"before_policy", "before_policy = \"pass\""},
     {"wait_for_policy", "wait_for_policy = true"},
     {"subscriber_slots", "subscriber_slots = 8388608"},
@@ -79,6 +80,7 @@ public:
         read_number("subscriber_slots", 1U, kSubscriberSlotsMax, out_.subscriber_slots);
         read_number("active_subscribers", 0U, kActiveSubscribersMax, out_.active_subscribers);
         read_number("watched_subscribers", 0U, kWatchedSubscribersMax, out_.watched_subscribers);
+        read_number("reject_rate", 0U, kRejectRateMax, out_.reject_rate);
         read_number("memory_mib", 1U, kMemoryMibMax, out_.memory_mib);
         if (const TextValue* socket = top_.find("socket", TextKind::string)) {
             out_.socket = socket->text;

@@ -113,7 +113,8 @@ Errors Dataplane::open_socket() {
     // A test names more subscribers than it has frames from.
     const SlotMemory slot_memory = options_.test_mode ? SlotMemory::lazy : SlotMemory::populated;
     publisher_.emplace(policies_, *counters_, slot_memory);
-    intake_.emplace(std::move(socket).value(), *publisher_, *counters_);
+    captures_.emplace(options_.workers, rte_get_tsc_hz());
+    intake_.emplace(std::move(socket).value(), *publisher_, *counters_, &*captures_);
     return {};
 }
 
@@ -131,6 +132,13 @@ Errors Dataplane::start_workers() {
         state->shadow_counters = counters_->shadow(worker);
         if (recorder_.has_value()) {
             (void)state->observers.add(recorder_->observer());
+        }
+        (void)state->observers.add(captures_->tap(worker).observer());
+        if (!options_.replay.has_value() && options_.reject_rate != 0) {
+            rejecters_.push_back(std::make_unique<Rejecter>(
+                RejectLimits::of_rate(rte_get_tsc_hz(), options_.reject_rate)
+            ));
+            (void)state->observers.add(rejecters_.back()->observer());
         }
         states_.push_back(std::move(state));
         bodies.push_back(worker_body(worker));

@@ -2,12 +2,14 @@
 // thread, which is the cold thread while the workers run on DPDK's lcores.
 #pragma once
 
+#include "dataplane/capture_desk.h"
 #include "dataplane/counter_memory.h"
 #include "dataplane/eal.h"
 #include "dataplane/intake.h"
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
 #include "dataplane/publisher.h"
+#include "dataplane/rejecter.h"
 #include "dataplane/replay.h"
 #include "dataplane/signals.h"
 #include "dataplane/verdict_recorder.h"
@@ -54,8 +56,10 @@ private:
     std::optional<Ports> ports_;
     std::optional<CounterMemory> counters_;
     std::optional<Publisher> publisher_;
+    std::optional<CaptureDesk> captures_;
     std::optional<Intake> intake_;
     std::vector<std::unique_ptr<WorkerState>> states_;  // one a worker, which alone writes it
+    std::vector<std::unique_ptr<Rejecter>> rejecters_;  // the same
     std::unique_ptr<WorkerThreads> workers_;
 };
 

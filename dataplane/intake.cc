@@ -35,10 +35,16 @@ IntakeHead head_of(std::span<const std::byte> message) {
 
 }  // namespace
 
-Intake::Intake(ListeningSocket socket, Publisher& publisher, CounterMemory& counters)
+Intake::Intake(
+    ListeningSocket socket,
+    Publisher& publisher,
+    CounterMemory& counters,
+    CaptureDesk* captures
+)
     : socket_(std::move(socket))
     , publisher_(publisher)
-    , counters_(counters) {}
+    , counters_(counters)
+    , captures_(captures) {}
 
 std::optional<int> Intake::serve(std::span<const int> wakeups, std::chrono::milliseconds timeout) {
     const Clock::time_point end = Clock::now() + timeout;
@@ -114,6 +120,9 @@ void Intake::disconnect(std::size_t index) {
         shadow_owner_ = -1;
         shadow_orphaned_ = true;
     }
+    if (captures_ != nullptr) {
+        captures_->end(clients_[index].socket.get());
+    }
     clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(index));
 }
 
@@ -143,6 +152,7 @@ bool Intake::serve_one(Client& client) {
     switch (head.type) {
     case IntakeType::publish: return take_publication(client, message, received.descriptor.get());
     case IntakeType::amend: return take_amendment(client, message, received.descriptor.get());
+    case IntakeType::capture: return begin_capture(client, message);
     default: return false;
     }
 }
@@ -210,6 +220,24 @@ bool Intake::refuse(const Client& client, const char* what, const Refusal& refus
 void Intake::await(const Client& client, const char* what) {
     pending_ = Pending{client.socket.get(), what, Clock::now() + kEffectiveWithin};
     advance_publication();
+}
+
+bool Intake::begin_capture(const Client& client, std::span<const std::byte> message) {
+    Capture capture;
+    if (message.size() != sizeof(capture) || captures_ == nullptr) {
+        return false;
+    }
+    std::memcpy(&capture, message.data(), sizeof(capture));
+    const Result<int> memory = captures_->begin(client.socket.get(), capture.filter);
+    Capturing out;
+    if (!memory) {
+        const std::string why = to_string(memory.errors().front());
+        why.copy(out.message.data(), out.message.size() - 1);
+        return send_message(client.socket.get(), bytes_of(out));
+    }
+    spdlog::info("a client captures judged frames");
+    out.capture_bytes = captures_->bytes();
+    return send_message(client.socket.get(), bytes_of(out), memory.value());
 }
 
 void Intake::advance_publication() {

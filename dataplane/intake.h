@@ -3,6 +3,7 @@
 // rubbish, or does not read its answers, loses its connection and nothing else but its shadow policy.
 #pragma once
 
+#include "dataplane/capture_desk.h"
 #include "dataplane/publisher.h"
 #include "dataplane/unix_socket.h"
 
@@ -22,7 +23,13 @@ public:
     // Workers look for a new policy many times a millisecond; one that has not done so by now hangs.
     static constexpr std::chrono::seconds kEffectiveWithin{2};
 
-    Intake(ListeningSocket socket, Publisher& publisher, CounterMemory& counters);
+    // Without `captures` nobody captures.
+    Intake(
+        ListeningSocket socket,
+        Publisher& publisher,
+        CounterMemory& counters,
+        CaptureDesk* captures = nullptr
+    );
 
     // Serves clients until one of `wakeups` (descriptors) is readable, which is returned, or until
     // `timeout` has passed.
@@ -52,6 +59,7 @@ private:
     take_amendment(const Client& client, std::span<const std::byte> message, int descriptor);
     [[nodiscard]] bool refuse(const Client& client, const char* what, const Refusal& refusal) const;
     void await(const Client& client, const char* what);
+    [[nodiscard]] bool begin_capture(const Client& client, std::span<const std::byte> message);
     void advance_publication();
     [[nodiscard]] bool answer(int socket, PublishStatus status, const std::string& message) const;
     void disconnect(std::size_t index);
@@ -59,6 +67,7 @@ private:
     ListeningSocket socket_;
     Publisher& publisher_;
     CounterMemory& counters_;
+    CaptureDesk* captures_;
     std::vector<Client> clients_;
     std::optional<Pending> pending_;
     int shadow_owner_ = -1;  // the client whose shadow policy is on, -1: none

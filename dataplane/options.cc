@@ -170,6 +170,15 @@ void describe_workers(CLI::App& app, Options& options, Raw& raw) {
     )
         ->transform(one_of(kIdles))
         ->type_name("sleep|poll");
+    app.add_option(
+           "--reject-rate",
+           options.reject_rate,
+           "Answers to rejected frames a second and worker, at most; 0: rejected frames are only "
+           "dropped"
+    )
+        ->check(between(0U, kRejectRateMax))
+        ->type_name("N")
+        ->capture_default_str();
     app.add_flag(
         "--test-mode", options.test_mode, "No hugepages, no PCI devices: works as an ordinary user"
     );

@@ -51,6 +51,7 @@ enum class Idle : std::uint8_t {
 inline constexpr std::uint32_t kSubscriberSlotsMax = 1U << 30U;
 inline constexpr std::uint32_t kActiveSubscribersMax = 1U << 26U;
 inline constexpr std::uint32_t kWatchedSubscribersMax = 1U << 24U;
+inline constexpr std::uint32_t kRejectRateMax = 1'000'000;
 inline constexpr std::uint32_t kMemoryMibMax = 1U << 22U;
 inline constexpr std::array<std::string_view, 4> kLogLevels = {"error", "warn", "info", "debug"};
 
@@ -70,6 +71,8 @@ struct Options {
     std::uint32_t memory_mib = 0;  // for frames and rings; 0: as it is needed, 512 in tests
     bool test_mode = false;        // no hugepages, no PCI: works as an ordinary user
     Idle idle = Idle::sleep;
+    std::uint32_t reject_rate =
+        1'000;  // answers to rejected frames a second and worker, at most; 0: none
     std::vector<std::string> eal_arguments;
     std::string log_level = "info";
 };

@@ -31,6 +31,8 @@ unsigned turn(WorkerState& state, std::span<const Lane> lanes) noexcept {
             continue;
         }
         frames += burst.size();
+        state.port = lane.from.port;
+        state.queue = lane.from.queue;
         forward(state, lane.direction, burst, lane.to);
     }
     return frames;

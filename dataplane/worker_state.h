@@ -46,6 +46,8 @@ struct WorkerState {
     ShadowCounters* shadow_counters = nullptr;  // kShadowBlocks
     std::uint32_t now_s = 0;                    // coarse monotonic seconds, set between bursts
     Observers observers;
+    std::uint16_t port = 0;   // that the burst at hand came in by
+    std::uint16_t queue = 0;  // and of which queue
     JudgedBurst judged;
     StageNotes notes;
     // The header bytes of a frame whose first segment does not hold them.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "rules/policy.h"
+#include "rules/reject_answer.h"
 #include "rules/units.h"
 #include "rules/verdict.h"
 
@@ -17,7 +18,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
-inline constexpr std::uint32_t kCounterVersion = 3;
+inline constexpr std::uint32_t kCounterVersion = 4;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
@@ -128,6 +129,14 @@ struct alignas(128) WorkerCounters {
     Counter cycles;             // of the TSC, in all turns
     Counter generation;         // of the policy that the last turn used, 0 before the first
     Counter heartbeat_unix_ns;  // coarse: renewed at least every 100 ms while the worker runs
+    // Answers to rejected frames, by AnswerKind: frames of our own making, which none of the above holds.
+    std::array<FrameCounter, kAnswerKindCount> answers;
+    Counter answers_limited;     // rejected frames without an answer: there were too many
+    Counter answers_impossible;  // nobody to answer, or no way back
+    Counter answers_unsent;      // no free frame, or the port did not take it
+    // Copies of judged frames for captures (rules/capture_ring.h).
+    Counter captured_frames;
+    Counter capture_lost_frames;  // the reader was too slow
 };
 
 struct PortCounters {

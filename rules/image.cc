@@ -116,6 +116,7 @@ private:
         require((header_->tunnels >> kTunnelCount) == 0, "unknown tunnel");
         require((header_->dropped_faults >> kFaultCount) == 0, "unknown fault");
         require(header_->skip_bytes6 <= 8, "skipped bytes");
+        require(header_->rejects <= 1, "a flag");
         if (failed_) {
             return false;  // the number of rules is about to be shifted by
         }
@@ -125,6 +126,8 @@ private:
             require(
                 ((entry.drop | entry.monitor) & unknown_rules) == 0, "a class names an unknown rule"
             );
+            require((entry.reject & ~entry.drop) == 0, "a class rejects what it does not drop");
+            require(entry.reject == 0 || header_->rejects != 0, "a class rejects unannounced");
         }
         return !failed_;
     }

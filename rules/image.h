@@ -20,7 +20,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kImageMagic = 0x314D'494C'4C55'4350ULL;  // "PCULLIM1" in memory
-inline constexpr std::uint32_t kImageVersion = 1;
+inline constexpr std::uint32_t kImageVersion = 2;
 inline constexpr std::size_t kImageAlignment = 64;
 inline constexpr std::uint64_t kImageBytesMax = std::uint64_t{4} << 30U;
 
@@ -64,6 +64,7 @@ struct PoolEntry {
 struct ClassEntry {
     RuleSet drop = 0;
     RuleSet monitor = 0;
+    RuleSet reject = 0;  // those of `drop` that the subscriber is told of
 };
 
 // A node of the trie over pools: one byte of the address a level. An entry is a pool, or the index of a
@@ -122,8 +123,8 @@ struct ImageHeader {
     std::uint8_t rule_count = 0;
     std::uint8_t class_count = 0;
     std::uint8_t sparse_pools = 0;  // 1 if any pool is sparse
-    std::uint8_t reserved = 0;
-    RuleSet smarthost_rules = 0;  // rules with except_smarthosts
+    std::uint8_t rejects = 0;       // 1 if any class rejects
+    RuleSet smarthost_rules = 0;    // rules with except_smarthosts
     std::uint16_t reserved2 = 0;
     // The first `skip` bytes of an IPv6 address that every pool shares; the trie starts behind them.
     std::uint64_t skip_mask_high = 0;

@@ -8,7 +8,11 @@
 // Amend changes what stands beside the running image: the overlay of exemptions, and the shadow policy, which is
 // judged and counted but decides nothing. It is answered like Publish. The shadow belongs to the connection that
 // began it, and ends with it.
+//
+// A client that sends Capture is handed the rings that workers copy judged frames into, until it goes.
 #pragma once
+
+#include "rules/capture_ring.h"
 
 #include <array>
 #include <cstdint>
@@ -23,7 +27,9 @@ enum class IntakeType : std::uint32_t {
     welcome = 2,
     publish = 3,
     published = 4,
-    amend = 5
+    amend = 5,
+    capture = 6,
+    capturing = 7
 };
 
 enum class PublishStatus : std::uint32_t {
@@ -107,6 +113,19 @@ struct Published {
     PublishStatus status = PublishStatus::effective;
     std::uint32_t reserved = 0;
     std::array<char, 240> message{};  // why it was refused, terminated
+};
+
+// From now on judged frames that `filter` wants are copied for this client, until it closes the connection.
+struct Capture {
+    IntakeHead head{kIntakeMagic, kIntakeVersion, IntakeType::capture, 0};
+    CaptureFilter filter;
+};
+
+// With one descriptor, unless it is refused: the memory with the rings (rules/capture_ring.h), to be mapped writable.
+struct Capturing {
+    IntakeHead head{kIntakeMagic, kIntakeVersion, IntakeType::capturing, 0};
+    std::uint64_t capture_bytes = 0;  // 0: refused
+    std::array<char, 240> message{};  // why, terminated
 };
 
 }  // namespace portcullis

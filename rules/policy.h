@@ -74,8 +74,13 @@ struct Rule {
 enum class Action : std::uint8_t {
     pass,
     monitor,
-    drop
+    drop,
+    reject  // drop, and tell the subscriber
 };
+
+[[nodiscard]] constexpr bool drops(Action action) noexcept {
+    return action == Action::drop || action == Action::reject;
+}
 
 struct ServiceClass {
     std::string name;

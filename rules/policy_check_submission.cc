@@ -45,7 +45,7 @@ std::vector<PortRange> allowed_part(PortRange entry, bool allow_submissions) {
 const ServiceClass* dropping_class(const Policy& policy, std::size_t rule) {
     const auto found =
         std::find_if(policy.classes.begin(), policy.classes.end(), [rule](const ServiceClass& one) {
-            return one.actions[rule] == Action::drop;
+            return drops(one.actions[rule]);
         });
     return found == policy.classes.end() ? nullptr : &*found;
 }

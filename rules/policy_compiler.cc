@@ -35,11 +35,13 @@ void compile_classes(const Policy& policy, ImageHeader& header) {
         ClassEntry& entry = header.classes[c];
         for (std::size_t r = 0; r < policy.rules.size(); ++r) {
             const Action action = policy.classes[c].actions[r];
-            entry.drop =
-                static_cast<RuleSet>(entry.drop | (action == Action::drop ? rule_bit(r) : 0));
+            entry.drop = static_cast<RuleSet>(entry.drop | (drops(action) ? rule_bit(r) : 0));
+            entry.reject =
+                static_cast<RuleSet>(entry.reject | (action == Action::reject ? rule_bit(r) : 0));
             entry.monitor =
                 static_cast<RuleSet>(entry.monitor | (action == Action::monitor ? rule_bit(r) : 0));
         }
+        header.rejects |= entry.reject != 0 ? 1 : 0;
     }
 }
 

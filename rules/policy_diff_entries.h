@@ -86,6 +86,7 @@ struct ClassEntry {
 
     [[nodiscard]] static std::string text_of(Action action, const std::string& rule) {
         return (action == Action::drop      ? "drop "
+                : action == Action::reject  ? "reject "
                 : action == Action::monitor ? "monitor "
                                             : "pass ")
                + rule;

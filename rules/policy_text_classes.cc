@@ -14,11 +14,31 @@ namespace {
 
 constexpr std::size_t kClassNameBytesMax = 64;
 
-constexpr std::array<KeySpec, 3> kClassKeys = {{
+constexpr std::array<KeySpec, 4> kClassKeys = {{
     {"name", "name = \"residential\""},
     {"drop", "drop = [\"smtp\"]"},
+    {"reject", "reject = [\"smtp\"]"},
     {"monitor", "monitor = [\"netbios-smb\"]"},
 }};
+
+struct ActionList {
+    std::string_view key;
+    Action action;
+};
+
+constexpr std::array<ActionList, 3> kActionLists = {{
+    {"drop", Action::drop},
+    {"reject", Action::reject},
+    {"monitor", Action::monitor},
+}};
+
+std::string_view key_of(Action action) {
+    return std::find_if(
+               kActionLists.begin(),
+               kActionLists.end(),
+               [action](const ActionList& list) { return list.action == action; }
+    )->key;
+}
 
 template <typename Named>
 std::vector<std::string_view> names_of(const std::vector<Named>& items) {
@@ -45,21 +65,20 @@ std::optional<RuleIndex> resolve_rule(const TextValue& name, PolicyDraft& draft)
 // What the class does about each rule.
 std::vector<Action> read_actions(const TableReader& table, PolicyDraft& draft) {
     std::vector<Action> out(draft.policy.rules.size(), Action::pass);
-    for (const NamedRule& dropped : read_rule_names(table, "drop", draft)) {
-        out[dropped.rule.value] = Action::drop;
-    }
-    for (const NamedRule& monitored : read_rule_names(table, "monitor", draft)) {
-        Action& action = out[monitored.rule.value];
-        if (action == Action::drop) {
-            const std::string& name = draft.policy.rules[monitored.rule.value].name;
+    for (const ActionList& list : kActionLists) {
+        for (const NamedRule& named : read_rule_names(table, list.key, draft)) {
+            Action& action = out[named.rule.value];
+            if (action == Action::pass) {
+                action = list.action;
+                continue;
+            }
             draft.errors.add(
-                monitored.at,
-                "rule " + in_quotes(name) + " stands in drop and in monitor",
+                named.at,
+                "rule " + in_quotes(draft.policy.rules[named.rule.value].name) + " stands in "
+                    + std::string(key_of(action)) + " and in " + std::string(list.key),
                 "keep one of the two"
             );
-            continue;
         }
-        action = Action::monitor;
     }
     return out;
 }

@@ -125,8 +125,7 @@ void warn_of_classes(const Policy& policy, std::vector<std::string>& out) {
 
 bool some_class(const Policy& policy, std::size_t rule, bool only_drop) {
     return std::any_of(policy.classes.begin(), policy.classes.end(), [=](const ServiceClass& one) {
-        return one.actions[rule] == Action::drop
-               || (!only_drop && one.actions[rule] == Action::monitor);
+        return drops(one.actions[rule]) || (!only_drop && one.actions[rule] == Action::monitor);
     });
 }
 
@@ -138,7 +137,7 @@ void warn_of_rules(const Policy& policy, std::vector<std::string>& out) {
             out.push_back(to_string(Error{
                 rule.where,
                 "no class drops or monitors rule " + in_quotes(rule.name),
-                "name it in the drop or monitor list of a [[class]]"}));
+                "name it in the drop, reject or monitor list of a [[class]]"}));
         }
         const bool about_mail = rule.name == "smtp" || rule.except_smarthosts;
         if (about_mail && policy.smarthosts.empty() && some_class(policy, i, true)) {

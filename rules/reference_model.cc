@@ -231,9 +231,8 @@ private:
         if (holds_exemption(rule)) {
             return {Verdict::pass, Reason::exempt, rule, false};
         }
-        return action == Action::drop
-                   ? HeaderOutcome{Verdict::drop, Reason::rule, rule, false}
-                   : HeaderOutcome{Verdict::pass, Reason::monitored, rule, false};
+        return drops(action) ? HeaderOutcome{Verdict::drop, Reason::rule, rule, false}
+                             : HeaderOutcome{Verdict::pass, Reason::monitored, rule, false};
     }
 
     static Reason plain_reason(const ReferenceHeader& header) {
@@ -248,6 +247,7 @@ private:
             const Rule& named = policy_.rules[rule.value];
             const Action action = service_class().actions[rule.value];
             const std::string deed = action == Action::drop      ? " drops it"
+                                     : action == Action::reject  ? " rejects it"
                                      : action == Action::monitor ? " only monitors it"
                                                                  : " allows it";
             return named.name + place_of(named.where) + " names " + what + "; class "

@@ -6,6 +6,7 @@
 #include "control/file_descriptor.h"
 #include "rules/active_table.h"
 #include "rules/counter_layout.h"
+#include "rules/image.h"
 #include "rules/intake_protocol.h"
 #include "rules/watch_table.h"
 
@@ -90,7 +91,7 @@ struct FakeOptions {
     bool answer_publish = true;
     unsigned refuse_first = 0;  // this many images, for too many slots
     std::uint32_t protocol_version = kIntakeVersion;
-    std::uint32_t image_version = 1;
+    std::uint32_t image_version = kImageVersion;
 };
 
 class FakeDataplane {

@@ -10,8 +10,10 @@
 #include <fstream>
 #include <initializer_list>
 #include <iterator>
+#include <random>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -81,6 +83,7 @@ TEST_CASE("every key of the configuration is taken") {
 workers = 3
 cpus = "2,4-5"
 idle = "poll"
+reject_rate = 50
 before_policy = "drop"
 wait_for_policy = true
 subscriber_slots = 1000
@@ -105,6 +108,7 @@ mirror_link = true
     CHECK(options.workers == 3);
     CHECK(options.cpus == std::vector<unsigned>{2, 4, 5});
     CHECK(options.idle == Idle::poll);
+    CHECK(options.reject_rate == 50);
     CHECK(options.before_policy == Verdict::drop);
     CHECK(options.wait_for_policy);
     CHECK(options.subscriber_slots == 1000);
@@ -313,7 +317,7 @@ TEST_CASE("the sample configuration is one, and names every key") {
         keys += key ? 1U : 0U;
         written_out += (key && line.rfind("# cpus", 0) != 0 ? line.substr(2) : line) + "\n";
     }
-    CHECK(keys == 15);
+    CHECK(keys == 16);
     const Options all = accepted(written_out);
     CHECK(all.subscriber_slots == as_it_is.subscriber_slots);
     CHECK(all.active_subscribers == as_it_is.active_subscribers);
@@ -322,6 +326,53 @@ TEST_CASE("the sample configuration is one, and names every key") {
     CHECK(all.log_level == as_it_is.log_level);
     CHECK(all.before_policy == as_it_is.before_policy);
     CHECK(all.idle == as_it_is.idle);
+}
+
+TEST_CASE("whatever a configuration is turned into, it is taken whole or refused with places") {
+    const std::string sample = text_of(PORTCULLIS_SAMPLE_CONFIG);
+    std::string plain;
+    std::string line;
+    for (std::istringstream lines(sample); std::getline(lines, line);) {
+        const bool key = line.rfind("# ", 0) == 0 && line.find(" = ") != std::string::npos
+                         && line.find(' ', 2) == line.find(" = ") && line.rfind("# cpus", 0) != 0;
+        plain +=
+            line.empty() || (line[0] == '#' && !key) ? "" : (key ? line.substr(2) : line) + "\n";
+    }
+    (void)accepted(plain);
+    std::mt19937 dice(20);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same texts every time
+    const auto below = [&dice](std::size_t count) {
+        return static_cast<std::size_t>(dice()) % count;
+    };
+    constexpr std::string_view kPieces = "=\"'[]{}#,.\n\\-0159aeinotz_\x01\xC3 ";
+    unsigned taken = 0;
+    unsigned refused = 0;
+    for (unsigned i = 0; i < 3'000; ++i) {
+        std::string text = plain;
+        for (std::size_t changes = 1 + below(4); changes > 0; --changes) {
+            const std::size_t at = below(text.size());
+            switch (below(3)) {
+            case 0: text.erase(at, 1 + below(8)); break;
+            case 1: text.insert(at, 1, kPieces[below(kPieces.size())]); break;
+            default: text[at] = kPieces[below(kPieces.size())]; break;
+            }
+        }
+        const Result<Options> out = parse_config(text, "d.toml");
+        if (out) {
+            ++taken;
+            CHECK(out.value().workers >= 1);
+            CHECK((out.value().cpus.empty() || out.value().cpus.size() == out.value().workers));
+            CHECK(out.value().pairs.size() <= 16);
+            continue;
+        }
+        ++refused;
+        CHECK_FALSE(out.errors().empty());
+        for (const Error& error : out.errors()) {
+            CHECK(error.where.file == "d.toml");
+            CHECK_FALSE(error.message.empty());
+        }
+    }
+    CHECK(taken > 100);
+    CHECK(refused > 1'000);
 }
 
 TEST_CASE("lists of CPUs") {

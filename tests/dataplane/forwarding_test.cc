@@ -2,6 +2,7 @@
 // room for and refuses the others.
 #include "dataplane/eal.h"
 #include "dataplane/port.h"
+#include "dataplane/rejecter.h"
 #include "dataplane/running_policy.h"
 #include "dataplane/worker.h"
 #include "tests/dataplane/support.h"
@@ -12,13 +13,17 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include <sys/resource.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace portcullis;
@@ -336,4 +341,123 @@ TEST_CASE("waiting for a policy is no work") {
     CHECK(bench.counters.transmitted[0].frames.read() == 1);
     CHECK(bench.counters.busy_turns.read() == 1);
     CHECK(bench.counters.busy_cycles.read() < bench.counters.cycles.read() / 4);
+}
+
+namespace {
+
+// Times that the worker gave its processor away while it made `turns` turns with nothing to do.
+long pauses_of_an_idle_worker(Idle idle, std::uint64_t turns) {
+    Bench bench;
+    std::atomic<bool> stop{false};
+    long pauses = -1;
+    std::thread worker([&] {
+        rusage before{};
+        rusage after{};
+        ::getrusage(RUSAGE_THREAD, &before);
+        run_worker(bench.state, bench.housekeeping, bench.lanes(), idle, stop);
+        ::getrusage(RUSAGE_THREAD, &after);
+        pauses = after.ru_nvcsw - before.ru_nvcsw;
+        bench.housekeeping.leave();
+    });
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (bench.counters.turns.read() < turns && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    stop.store(true);
+    worker.join();
+    CHECK(bench.counters.turns.read() >= turns);
+    CHECK(bench.counters.busy_turns.read() == 0);
+    CHECK(bench.counters.busy_cycles.read() == 0);
+    CHECK(bench.counters.cycles.read() > 0);
+    return pauses;
+}
+
+constexpr std::string_view kRejectingPolicy = R"(version = 1
+[[pool]]
+prefix = "100.64.0.0/24"
+class = "residential"
+[[class]]
+name = "residential"
+reject = ["smtp"]
+[unattributed]
+class = "residential"
+)";
+
+}  // namespace
+
+TEST_CASE("a worker with nothing to do sleeps, unless it is told to poll") {
+    (void)eal();
+    CHECK(pauses_of_an_idle_worker(Idle::sleep, 1'200) >= 100);
+    CHECK(pauses_of_an_idle_worker(Idle::poll, 1'000'000) == 0);
+}
+
+TEST_CASE(
+    "rejected frames are answered to the side they came from, within the limits, and counted apart"
+) {
+    (void)eal();
+    Bench bench;
+    // No second token comes while the test runs.
+    constexpr std::uint64_t kNever = std::uint64_t{1} << 50U;
+    Rejecter rejecter(RejectLimits{{kNever, 12}, {kNever, 5}});
+    REQUIRE(bench.state.observers.add(rejecter.observer()));
+    const ImageBytes image = image_of(kRejectingPolicy);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    const auto mail_from = [&](unsigned host) {
+        Frame frame = tcp_frame(ipv4(100, 64, 0, host), kServer, 25);
+        frame[0] = frame[6] = 2;  // two stations
+        return frame;
+    };
+    for (unsigned i = 0; i < 8; ++i) {
+        bench.arrive(bench.inside, mail_from(1));  // five are answered
+    }
+    for (unsigned i = 0; i < 4; ++i) {
+        bench.arrive(bench.inside, mail_from(2));  // four
+    }
+    for (unsigned i = 0; i < 4; ++i) {
+        bench.arrive(bench.inside, mail_from(3));  // three, then the worker has given what it may
+    }
+    Frame stranger = tcp_frame(ipv4(203, 0, 113, 1), kServer, 25);
+    stranger[0] = stranger[6] = 2;
+    bench.arrive(bench.inside, stranger);
+    // From outside: dropped and not answered.
+    bench.arrive(bench.outside, tcp_frame(kServer, kSubscriber, 25));
+    bench.run_until_received(18);
+
+    const WorkerCounters& counters = bench.counters;
+    CHECK(counters.answers[0].frames.read() == 12);
+    CHECK(counters.answers[0].bytes.read() == 12 * 60);
+    CHECK(counters.answers_limited.read() == 4);
+    CHECK(counters.answers_impossible.read() == 1);
+    CHECK(counters.answers_unsent.read() == 0);
+    // The law of conservation knows nothing of answers.
+    CHECK(counters.received[0].frames.read() == 17);
+    CHECK(counters.rules[0].dropped[0].frames.read() == 17);
+    CHECK(counters.transmitted[0].frames.read() == 0);
+    CHECK(counters.transmitted[1].frames.read() + counters.rules[0].dropped[1].frames.read() == 1);
+    CHECK(rte_ring_count(bench.outside.out.get()) == 0);
+    CHECK(rte_ring_count(bench.inside.out.get()) == 12 + counters.transmitted[1].frames.read());
+    CHECK(bench.frames_out_of_sight() == 0);
+}
+
+TEST_CASE("an answer that the port refuses is freed and counted") {
+    (void)eal();
+    Bench bench;
+    Rejecter rejecter(RejectLimits{{1, 1'000'000}, {1, 1'000'000}});
+    REQUIRE(bench.state.observers.add(rejecter.observer()));
+    const ImageBytes image = image_of(kRejectingPolicy);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    // The outside port has little room: let it be the inside one.
+    std::swap(bench.inside.id, bench.outside.id);
+    for (unsigned i = 0; i < 40; ++i) {
+        Frame frame = tcp_frame(kSubscriber, kServer, 25);
+        frame[0] = frame[6] = 2;
+        bench.arrive(bench.outside, frame);
+    }
+    bench.run_until_received(40);
+    std::swap(bench.inside.id, bench.outside.id);
+    CHECK(bench.counters.answers[0].frames.read() == kRingRoom);
+    CHECK(bench.counters.answers_unsent.read() == 40 - kRingRoom);
+    CHECK(bench.frames_out_of_sight() == 0);
 }

@@ -94,8 +94,8 @@ class ShowTest(unittest.TestCase):
     def test_policy_is_the_one_in_force(self):
         text = self.ask("policy")
         self.assertTrue(text.startswith(f"{self.stage.folder}/policy.toml, generation 1\n"), text[:200])
-        self.assertRegex(text, r"\nresidential +smtp, netbios-smb +-\n")
-        self.assertRegex(text, r"\nbusiness +netbios-smb +smtp\n")
+        self.assertRegex(text, r"\nresidential +smtp, netbios-smb +- +-\n")
+        self.assertRegex(text, r"\nbusiness +netbios-smb +- +smtp\n")
         self.assertRegex(text, r"\nnetbios-smb +tcp, udp +out to 137-139, 445; in to 137-139, 445 +no\n")
         self.assertRegex(text, r"\n100\.64\.0\.0/16 +/32 +residential\n")
 

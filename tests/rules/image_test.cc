@@ -128,8 +128,8 @@ TEST_CASE("other formats and versions are refused by name") {
         == "policy image refused: not a policy image"
     );
     CHECK(
-        refusal_after([](ImageBytes& image) { header_of(image).version = 2; })
-        == "policy image refused: format version 2, this dataplane reads 1"
+        refusal_after([](ImageBytes& image) { header_of(image).version = 3; })
+        == "policy image refused: format version 3, this dataplane reads 2"
     );
     CHECK(
         refusal_after([](ImageBytes& image) { header_of(image).header_bytes += 8; })
@@ -185,6 +185,29 @@ TEST_CASE("rules that the image does not have are refused wherever they are name
             elements_of<PrefixEntry4>(image, header_of(image).exemptions4)[0].rules = 8;
         })
         == "policy image refused: a prefix names an unknown rule"
+    );
+}
+
+TEST_CASE("a class cannot reject what it does not drop, nor unannounced") {
+    CHECK(
+        refusal_after([](ImageBytes& image) {
+            header_of(image).rejects = 1;
+            header_of(image).classes[0].drop = 1;
+            header_of(image).classes[0].reject = 3;
+        })
+        == "policy image refused: a class rejects what it does not drop"
+    );
+    CHECK(
+        refusal_after([](ImageBytes& image) {
+            header_of(image).rejects = 0;
+            header_of(image).classes[0].drop = 1;
+            header_of(image).classes[0].reject = 1;
+        })
+        == "policy image refused: a class rejects unannounced"
+    );
+    CHECK(
+        refusal_after([](ImageBytes& image) { header_of(image).rejects = 2; })
+        == "policy image refused: a flag"
     );
 }
 

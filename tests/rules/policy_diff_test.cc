@@ -266,3 +266,10 @@ TEST_CASE("equal keys are compared one by one") {
     std::reverse(before.exemptions.begin(), before.exemptions.end());
     CHECK(lines_of(diff(after, before)) == Lines{"- exemption 100.64.7.9 smtp: own mail server"});
 }
+
+TEST_CASE("rejecting is another thing than dropping") {
+    const std::string before = "[[class]]\nname = \"b\"\ndrop = [\"smtp\"]\n";
+    const std::string after = "[[class]]\nname = \"b\"\nreject = [\"smtp\"]\n";
+    CHECK(changes_behind_base(before, after) == Lines{"~ class b: drop smtp -> reject smtp"});
+    CHECK(accepted(with_base(after)).classes.back().actions.front() == Action::reject);
+}

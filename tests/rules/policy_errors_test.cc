@@ -259,6 +259,17 @@ reason = "y"
     );
 }
 
+TEST_CASE("a class does one thing about a rule") {
+    CHECK(
+        errors_in("[[class]]\nname = \"b\"\ndrop = [\"smtp\"]\nreject = [\"smtp\", \"netbios-smb\"]\n"
+                  "monitor = [\"netbios-smb\"]\n")
+        == Lines{
+            "policy.toml:10:11: rule 'smtp' stands in drop and in reject (keep one of the two)",
+            "policy.toml:11:12: rule 'netbios-smb' stands in reject and in monitor (keep one of the two)",
+        }
+    );
+}
+
 TEST_CASE("classes that are refused") {
     CHECK(
         errors_in("[[class]]\nname = \"residential\"\n[[class]]\nname = \"b\"\ndrop = [\"smtp\"]\nmonitor = [\"smtp\"]\n"

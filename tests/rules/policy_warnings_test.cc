@@ -95,8 +95,8 @@ TEST_CASE("a rule that nobody acts on, unless it is only built in") {
         "[[rule]]\nname = \"telnet\"\ntransport = [\"tcp\"]\noutbound_destination_ports = [23]\n";
     CHECK(
         warnings_of(rule)
-        == Lines{"policy.toml:9:1: no class drops or monitors rule 'telnet' (name it in the drop "
-                 "or monitor list of a"
+        == Lines{"policy.toml:9:1: no class drops or monitors rule 'telnet' (name it in the drop, "
+                 "reject or monitor list of a"
                  " [[class]])"}
     );
     CHECK(warnings_of(

@@ -97,7 +97,7 @@ void add_classes(Policy& policy, Dice& dice) {
         made.name = "class-" + std::to_string(i);
         for (std::size_t r = 0; r < policy.rules.size(); ++r) {
             const std::array<Action, 4> actions = {
-                Action::drop, Action::drop, Action::monitor, Action::pass};
+                Action::drop, Action::reject, Action::monitor, Action::pass};
             made.actions.push_back(dice.pick(actions));
         }
         policy.classes.push_back(made);

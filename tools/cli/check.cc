@@ -93,12 +93,13 @@ void print_table(const CompiledPolicy& compiled, const CheckOptions& options, Co
     console.out << entries.render(console.style) << '\n';
 
     const Policy& policy = compiled.policy;
-    Table classes({{"class"}, {"drops"}, {"monitors"}, {""}});
+    Table classes({{"class"}, {"drops"}, {"rejects"}, {"monitors"}, {""}});
     for (std::size_t i = 0; i < policy.classes.size(); ++i) {
         const ServiceClass& service_class = policy.classes[i];
         classes.add_row(
             {service_class.name,
              rules_with(policy, service_class, Action::drop),
+             rules_with(policy, service_class, Action::reject),
              rules_with(policy, service_class, Action::monitor),
              i == policy.unattributed_class.value ? "also of addresses in no pool" : ""}
         );

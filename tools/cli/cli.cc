@@ -6,7 +6,9 @@
 #include "tools/cli/cli_changes.h"
 #include "tools/cli/diff.h"
 #include "tools/cli/doctor.h"
+#include "tools/cli/events.h"
 #include "tools/cli/explain.h"
+#include "tools/cli/live_capture.h"
 #include "tools/cli/reasons.h"
 #include "tools/cli/replay.h"
 #include "tools/cli/show.h"
@@ -348,6 +350,98 @@ void add_top(CLI::App& app, Action& action) {
     });
 }
 
+// Which judged frames of a running dataplane.
+void add_frame_choice(CLI::App& command, FrameChoice& choice) {
+    CLI::IsMember verdicts({"drop", "pass", "all"});
+    verdicts.description("");
+    command.add_option("--verdict", choice.verdict, "drop, pass or all")
+        ->type_name("")
+        ->check(verdicts)
+        ->capture_default_str();
+    command.add_option("--reason", choice.reason, "Only of this reason (portcullis reasons)")
+        ->type_name("REASON");
+    command.add_option("--rule", choice.rule, "Only what this rule decided")->type_name("RULE");
+    command
+        .add_option(
+            "--subscriber", choice.subscriber, "Only with a subscriber-side address in this prefix"
+        )
+        ->type_name("PREFIX");
+    command.add_option("--count", choice.count, "End after this many frames")->type_name("N");
+    command.add_option("--seconds", choice.seconds, "End after this time")->type_name("N");
+    command
+        .add_option(
+            "--dataplane-socket", choice.dataplane_socket, "The socket of portcullis-dataplane"
+        )
+        ->type_name("PATH")
+        ->capture_default_str();
+    command
+        .add_option(
+            "--socket", choice.control.socket, "Of portcullis-control, which knows the rules' names"
+        )
+        ->type_name("PATH")
+        ->capture_default_str();
+}
+
+void add_capture(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand(
+        "capture", "Copy judged frames of a running dataplane, as pcapng with their verdicts"
+    );
+    const auto options = std::make_shared<LiveCaptureOptions>();
+    add_frame_choice(*command, options->choice);
+    CLI::Range snap(1U, kCaptureSnapMax);
+    snap.description("");
+    command->add_option("--snaplen", options->choice.snap_bytes, "Bytes of each frame")
+        ->type_name("N")
+        ->check(snap)
+        ->capture_default_str();
+    command->add_option("-w,--write", options->file, "The file; - is standard output")
+        ->type_name("FILE")
+        ->capture_default_str();
+    command->footer(
+        "Ends with the count, the time, or Ctrl-C. Workers never wait for it: what it is too slow "
+        "for is\n"
+        "lost and counted. One capture at a time.\n\n"
+        "Exit status: 0 done, 2 could not run.\n\n"
+        "Examples:\n"
+        "  portcullis capture | tcpdump -n -r -\n"
+        "  portcullis capture --rule smtp --subscriber 100.64.7.9 --count 100 -w smtp.pcapng\n"
+        "  portcullis capture --verdict all --seconds 10 --snaplen 96 -w all.pcapng\n"
+    );
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_live_capture(*options, console);
+        };
+    });
+}
+
+void add_events(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand(
+        "events", "Print drops of a running dataplane as JSON lines, each kind once in a while"
+    );
+    const auto options = std::make_shared<EventOptions>();
+    add_frame_choice(*command, options->choice);
+    command
+        ->add_option(
+            "--window",
+            options->window_s,
+            "Seconds of silence about the same subscriber, rule and destination"
+        )
+        ->type_name("SECONDS")
+        ->capture_default_str();
+    command->add_option("--rate", options->limits.per_second, "Lines a second, at most")
+        ->type_name("N")
+        ->capture_default_str();
+    command->footer("Exit status: 0 done, 2 could not run.\n\n"
+                    "Examples:\n"
+                    "  portcullis events >> /var/log/portcullis/events.jsonl\n"
+                    "  portcullis events --rule smtp --seconds 60 | jq -r .subscriber | sort -u\n");
+    command->callback([&action, options] {
+        action = [options](Console& console) {
+            return run_events(*options, console);
+        };
+    });
+}
+
 void add_reasons(CLI::App& app, Action& action) {
     CLI::App* const command =
         app.add_subcommand("reasons", "List the reasons that a verdict can have");
@@ -466,6 +560,8 @@ ExitStatus run(int argc, const char* const* argv, Console& console) {
     add_change_commands(app, action);
     add_top(app, action);
     add_beside_commands(app, action);
+    add_capture(app, action);
+    add_events(app, action);
     add_reasons(app, action);
     add_doctor(app, action);
     try {

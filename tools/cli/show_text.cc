@@ -196,10 +196,13 @@ std::string policy_text(const Json& answer, TextStyle style) {
     for (const auto& [kind, count] : answer.at("entries").items()) {
         entries.add_row({printable(kind), number_of(count)});
     }
-    Table classes({{"class"}, {"drops"}, {"monitors"}});
+    Table classes({{"class"}, {"drops"}, {"rejects"}, {"monitors"}});
     for (const Json& one : answer.at("classes")) {
         classes.add_row(
-            {text_of(one.at("name")), list_of(one.at("drop")), list_of(one.at("monitor"))}
+            {text_of(one.at("name")),
+             list_of(one.at("drop")),
+             list_of(one.at("reject")),
+             list_of(one.at("monitor"))}
         );
     }
     Table rules({{"rule"}, {"transport"}, {"ports"}, {"not to smarthosts"}});

@@ -127,7 +127,7 @@ TEST_CASE("policy: before and after one is in force") {
     const Json answer = Json::parse(R"({
         "file": "policy.toml", "generation": 3,
         "entries": {"pools": 1, "exemptions": 12},
-        "classes": [{"name": "residential", "drop": ["smtp", "netbios-smb"], "monitor": []}],
+        "classes": [{"name": "residential", "drop": ["netbios-smb"], "reject": ["smtp"], "monitor": []}],
         "rules": [{"name": "netbios-smb", "transport": ["tcp", "udp"], "outbound_source_ports": [],
             "outbound_destination_ports": ["137-139", 445], "inbound_source_ports": [],
             "inbound_destination_ports": [445], "except_smarthosts": false}],
@@ -140,8 +140,8 @@ TEST_CASE("policy: before and after one is in force") {
            "pools        1\n"
            "exemptions  12\n"
            "\n"
-           "class        drops              monitors\n"
-           "residential  smtp, netbios-smb  -\n"
+           "class        drops        rejects  monitors\n"
+           "residential  netbios-smb  smtp     -\n"
            "\n"
            "rule         transport  ports                           not to smarthosts\n"
            "netbios-smb  tcp, udp   out to 137-139, 445; in to 445  no\n"
