@@ -10,10 +10,14 @@ namespace portcullis {
 namespace {
 
 // A worker at full load is between two bursts often enough to be met there in this many looks, unless it has lost
-// its processor in the middle of a burst: then it is looked at again for a while.
+// its processor in the middle of a burst: then it is looked at again for a while. Where control runs only when the
+// worker does not, for want of processors, it meets the worker in the middle of a burst nearly every time.
 constexpr unsigned kLooksMax = 200;
 constexpr std::chrono::milliseconds kPause{1};
-constexpr std::chrono::milliseconds kPatience{100};
+constexpr std::chrono::milliseconds kPatience{1'000};
+
+// A worker renews its heartbeat every 100 ms, by a clock that ticks every 4 ms or so.
+constexpr std::chrono::milliseconds kSilence{150};
 
 // What a worker may have in its hands: a burst.
 constexpr std::int64_t kInHandsMax = 64;
@@ -42,14 +46,14 @@ std::int64_t least_difference(const WorkerCounters& worker, unsigned side) {
     return least;
 }
 
-// A worker that has given no sign of life for as long as we looked stands in the middle of a turn: its frames are in
-// its hands, neither lost nor counted. That it stands is for others to say (health.h). Once a capture has been judged
-// whole, nobody has frames in his hands.
+// A worker that gives no sign of life stands in the middle of a turn: its frames are in its hands, neither lost nor
+// counted. That it stands is for others to say (health.h). Once a capture has been judged whole, nobody has frames in
+// his hands.
 bool stands(const CounterMapping& counters, const WorkerCounters& worker) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const std::uint64_t heartbeat = worker.heartbeat_unix_ns.read();
     return heartbeat != 0 && counters.header().finished.load(std::memory_order_acquire) == 0
-           && std::chrono::nanoseconds(heartbeat) + kPatience < now;
+           && std::chrono::nanoseconds(heartbeat) + kSilence < now;
 }
 
 }  // namespace
@@ -61,11 +65,14 @@ std::uint64_t conservation_error_frames(const CounterMapping& counters) {
     for (const WorkerCounters& worker : counters.workers()) {
         for (unsigned side = 0; side < kDirectionCount; ++side) {
             std::int64_t difference = least_difference(worker, side);
-            while (difference > 0 && Clock::now() < deadline) {
+            const auto in_hands = [&] {
+                return difference > 0 && difference <= kInHandsMax && stands(counters, worker);
+            };
+            while (difference > 0 && !in_hands() && Clock::now() < deadline) {
                 std::this_thread::sleep_for(kPause);
                 difference = std::min(difference, least_difference(worker, side));
             }
-            if (difference > 0 && difference <= kInHandsMax && stands(counters, worker)) {
+            if (in_hands()) {
                 continue;
             }
             out += static_cast<std::uint64_t>(difference < 0 ? -difference : difference);
