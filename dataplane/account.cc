@@ -2,6 +2,7 @@
 
 #include "dataplane/beside.h"
 
+#include <atomic>
 #include <bit>
 
 namespace portcullis::dataplane {
@@ -202,10 +203,12 @@ void account_all(WorkerState& state, Direction direction, unsigned count) noexce
         bytes += judged.lengths[i];
         in_no_pool += judged.pools[i] == 0 ? 1U : 0U;
     }
+    WorkerCounters& counters = *state.counters;
+    // First: whoever looks at a worker that stands in the middle must not find more accounted for than received.
+    counters.received[side].add(count, bytes);
+    std::atomic_signal_fence(std::memory_order_release);
     const NotableBytes notable = judged.notable == 0 ? NotableBytes{} : count_notable(state, side);
     judged.passed_bytes = bytes - notable.dropped;
-    WorkerCounters& counters = *state.counters;
-    counters.received[side].add(count, bytes);
     counters.judged[index_of(Verdict::pass)][side][index_of(Reason::no_rule)].add(
         count - static_cast<unsigned>(std::popcount(judged.notable)), bytes - notable.all
     );
