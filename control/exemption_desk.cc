@@ -1,6 +1,5 @@
 #include "control/exemption_desk.h"
 
-#include "control/state_file.h"
 #include "rules/utc_time.h"
 
 #include <spdlog/spdlog.h>
@@ -17,9 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr StateFormat kFormat{0x3150'5845'4C55'4350ULL, 1};  // "PCULEXP1" in memory
-constexpr std::uint32_t kNoPlace = 0xFFFF'FFFFU;
-
 UnixSeconds unix_now() {
     return std::chrono::duration_cast<std::chrono::seconds>(
                std::chrono::system_clock::now().time_since_epoch()
@@ -33,53 +29,6 @@ auto key_of(const ExemptionObject& object) {
 
 bool before(const ExemptionObject& a, const ExemptionObject& b) {
     return key_of(a) < key_of(b);
-}
-
-// What is stored of an object beside its texts.
-struct Stored {
-    std::array<std::uint8_t, 16> address{};
-    std::uint32_t family = 0;
-    std::uint32_t length = 0;
-    std::uint32_t uid = 0;
-    std::uint32_t place = kNoPlace;
-    std::int64_t created = 0;
-    std::int64_t expires = 0;  // 0: never
-    std::uint64_t frames = 0;
-    std::uint64_t flows = 0;
-    std::uint64_t counted_instance = 0;
-    std::uint64_t counted_frames = 0;
-    std::uint64_t counted_flows = 0;
-};
-
-std::optional<ExemptionObject> take_object(StateReader& reader) {
-    Stored stored;
-    ExemptionObject out;
-    if (!reader.take_value(stored) || !reader.take_text(out.rule) || !reader.take_text(out.reason)
-        || !reader.take_text(out.reference) || !reader.take_text(out.user)
-        || (stored.family != static_cast<std::uint32_t>(Family::ipv4)
-            && stored.family != static_cast<std::uint32_t>(Family::ipv6))) {
-        return std::nullopt;
-    }
-    out.subscriber.address = {static_cast<Family>(stored.family), stored.address};
-    out.subscriber.length = static_cast<std::uint8_t>(stored.length);
-    if (stored.length > address_bits(out.subscriber.address.family) || has_host_bits(out.subscriber)
-        || (stored.place != kNoPlace && stored.place >= kOverlayPlaces)) {
-        return std::nullopt;
-    }
-    out.uid = stored.uid;
-    if (stored.place != kNoPlace) {
-        out.place = static_cast<OverlayPlace>(stored.place);
-    }
-    out.created = stored.created;
-    if (stored.expires != 0) {
-        out.expires = stored.expires;
-    }
-    out.frames = stored.frames;
-    out.flows = stored.flows;
-    out.counted_instance = stored.counted_instance;
-    out.counted_frames = stored.counted_frames;
-    out.counted_flows = stored.counted_flows;
-    return out;
 }
 
 struct Passed {
@@ -111,8 +60,13 @@ ExemptionDesk::ExemptionDesk(
     , path_(options_.state_folder.empty() ? "" : options_.state_folder / "exemptions.state")
     , audit_(options_.state_folder.empty() ? "" : options_.state_folder / "audit.log")
     , saved_(Clock::now()) {
-    if (const auto loaded = load(); !loaded) {
-        problems.insert(problems.end(), loaded.errors().begin(), loaded.errors().end());
+    if (!path_.empty()) {
+        if (auto loaded = load_exemptions(path_)) {
+            objects_ = std::move(loaded).value();
+            std::sort(objects_.begin(), objects_.end(), before);
+        } else {
+            problems.insert(problems.end(), loaded.errors().begin(), loaded.errors().end());
+        }
     }
     expire();
     assign_places(objects_);
@@ -396,6 +350,7 @@ void ExemptionDesk::count() {
     }
     if (counters_ != nullptr && counters_->header().instance != now->header().instance) {
         count_from(*counters_);  // the final values of the one before
+        save_soon_ = true;
     }
     counters_ = now;
     count_from(*now);
@@ -464,16 +419,21 @@ void ExemptionDesk::run() {
     }
 }
 
+Result<std::monostate> ExemptionDesk::save(const Objects& objects) const {
+    return path_.empty() ? std::monostate{} : save_exemptions(path_, objects);
+}
+
 // With change_mutex_ held.
 void ExemptionDesk::save_counts_if_due() {
     Objects now;
     {
         const std::lock_guard lock(mutex_);
         count();
-        if (!counted_ || Clock::now() - saved_ < options_.save_every) {
+        if (!counted_ || (!save_soon_ && Clock::now() - saved_ < options_.save_every)) {
             return;
         }
         counted_ = false;
+        save_soon_ = false;
         now = objects_;
     }
     saved_ = Clock::now();
@@ -481,59 +441,6 @@ void ExemptionDesk::save_counts_if_due() {
         const std::lock_guard lock(mutex_);
         counted_ = true;
     }
-}
-
-Result<std::monostate> ExemptionDesk::load() {
-    if (path_.empty()) {
-        return std::monostate{};
-    }
-    const auto payload = read_state(path_, kFormat);
-    if (!payload) {
-        return payload.errors();
-    }
-    if (!payload.value()) {
-        return std::monostate{};
-    }
-    StateReader reader(*payload.value());
-    Objects objects;
-    while (!reader.at_end()) {
-        auto object = take_object(reader);
-        if (!object) {
-            return Error{{path_.string(), 0, 0}, "no exemptions", "make them anew"};
-        }
-        objects.push_back(std::move(*object));
-    }
-    std::sort(objects.begin(), objects.end(), before);
-    objects_ = std::move(objects);
-    return std::monostate{};
-}
-
-Result<std::monostate> ExemptionDesk::save(const Objects& objects) const {
-    if (path_.empty()) {
-        return std::monostate{};
-    }
-    StateWriter writer(path_, kFormat);
-    for (const ExemptionObject& object : objects) {
-        Stored stored;
-        stored.address = object.subscriber.address.bytes;
-        stored.family = static_cast<std::uint32_t>(object.subscriber.address.family);
-        stored.length = object.subscriber.length;
-        stored.uid = object.uid;
-        stored.place = object.place ? *object.place : kNoPlace;
-        stored.created = object.created;
-        stored.expires = object.expires.value_or(0);
-        stored.frames = object.frames;
-        stored.flows = object.flows;
-        stored.counted_instance = object.counted_instance;
-        stored.counted_frames = object.counted_frames;
-        stored.counted_flows = object.counted_flows;
-        writer.append_value(stored);
-        writer.append_text(object.rule);
-        writer.append_text(object.reason);
-        writer.append_text(object.reference);
-        writer.append_text(object.user);
-    }
-    return writer.commit();
 }
 
 namespace {

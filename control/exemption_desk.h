@@ -12,6 +12,7 @@
 #include "control/exemption_effect.h"
 #include "control/exemption_request.h"
 #include "control/exemption_set.h"
+#include "control/exemption_store.h"
 #include "control/publisher.h"
 
 #include <chrono>
@@ -28,25 +29,6 @@
 #include <vector>
 
 namespace portcullis {
-
-struct ExemptionObject {
-    Prefix subscriber;
-    std::string rule;
-    std::string reason;
-    std::string reference;
-    std::string user;
-    std::uint32_t uid = 0;
-    UnixSeconds created = 0;
-    std::optional<UnixSeconds> expires;
-    std::optional<OverlayPlace> place;  // nothing while there are too many for an overlay
-    // What it let pass, since it was made.
-    std::uint64_t frames = 0;
-    std::uint64_t flows = 0;
-    // What the counters at its place said when they were last added, and of which dataplane.
-    std::uint64_t counted_instance = 0;
-    std::uint64_t counted_frames = 0;
-    std::uint64_t counted_flows = 0;
-};
 
 struct ExemptionDeskOptions {
     std::filesystem::path state_folder;  // empty: nothing survives
@@ -147,7 +129,6 @@ private:
     void expire();
     void save_counts_if_due();
     void run();
-    [[nodiscard]] Result<std::monostate> load();
     [[nodiscard]] Result<std::monostate> save(const Objects& objects) const;
 
     const ExemptionDeskOptions options_;
@@ -164,6 +145,7 @@ private:
     std::uint32_t next_place_ = 0;
     std::shared_ptr<const CounterMapping> counters_;  // that were counted last
     bool counted_ = false;                            // something since the last save
+    bool save_soon_ = false;                          // a dataplane has ended: its last values
 
     // The looking thread's and changes', under change_mutex_.
     std::shared_ptr<const RunningPolicy> effect_policy_;  // that effect_ was made of

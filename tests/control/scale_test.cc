@@ -1,12 +1,15 @@
 // A million subscribers with drops: what a look at them, a scrape and a save take in memory and in time of a
 // processor (other processes may be busy). The figures are printed; the limits are wider than the budgets.
 #include "control/bookkeeper.h"
+#include "control/exemption_desk.h"
+#include "control/exemption_store.h"
 #include "control/layout_store.h"
 #include "control/metrics.h"
 #include "control/publisher.h"
 #include "control/subscriber_series.h"
 #include "control/watch_report.h"
 #include "tests/control/fake_dataplane.h"
+#include "tests/control/full_disk.h"
 #include "tests/control/policies.h"
 
 #include <catch2/catch.hpp>
@@ -19,10 +22,13 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 using namespace portcullis;
 using namespace std::chrono_literals;
 using portcullis::test::CounterMemory;
+using portcullis::test::FakeDataplane;
 using portcullis::test::make_policy;
 using portcullis::test::pool_text;
 using portcullis::test::TempFolder;
@@ -182,4 +188,66 @@ TEST_CASE("a full table of subscribers under watch") {
     );
     CHECK(report.under_watch > kPlaces * 95 / 100);
     CHECK(report.suspects.size() == WatchReport::kSuspectsMax);
+}
+
+TEST_CASE("as many exemption objects as an overlay has places for") {
+    const TempFolder folder;
+    std::vector<ExemptionObject> objects;
+    for (std::uint32_t i = 0; i + 1 < kOverlayPlaces; ++i) {
+        ExemptionObject one;
+        one.subscriber.address.family = Family::ipv4;
+        one.subscriber.address.bytes = {
+            100, 64, static_cast<std::uint8_t>(i >> 8U), static_cast<std::uint8_t>(i)};
+        one.subscriber.length = 32;
+        one.rule = "smtp";
+        one.reason = "runs a mail server of their own";
+        one.reference = "ticket " + std::to_string(i);
+        one.user = "operator";
+        objects.push_back(std::move(one));
+    }
+    const auto path = folder.path() / "exemptions.state";
+    REQUIRE(save_exemptions(path, objects));
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    Errors problems;
+    Bookkeeper books({}, problems);
+    PublisherOptions options;
+    options.socket = folder.path() / "dp.sock";
+    Publisher publisher(options, LayoutStore({}, problems), books);
+    ExemptionDeskOptions desk_options;
+    desk_options.state_folder = folder.path();
+    ExemptionDesk desk(desk_options, publisher, books, problems);
+    REQUIRE(problems.empty());
+    REQUIRE(publisher.apply(make_policy(pool_text("100.64.0.0/10"))).has_value());
+    ExemptionRequest one;
+    one.subscriber = *parse_prefix("100.65.0.1");
+    one.rules = {"smtp"};
+    one.reason = "the last one";
+    const auto timed = [](const char* what, auto&& change) {
+        const auto begun = std::chrono::steady_clock::now();
+        const ExemptionAnswer answer = change();
+        const std::chrono::duration<double, std::milli> took =
+            std::chrono::steady_clock::now() - begun;
+        std::printf("%-40s %8.1f ms by the clock\n", what, took.count());
+        return std::holds_alternative<ExemptionChange>(answer);
+    };
+    for (unsigned i = 0; i < 5; ++i) {
+        CHECK(timed("65,536th exemption", [&] { return desk.add(one, "root", 0); }));
+        CHECK(dataplane.amendments().back().message.overlay_bytes != 0);
+        CHECK(timed("taken back", [&] {
+            return desk.remove(one.subscriber, std::nullopt, "root", 0);
+        }));
+    }
+    CHECK(
+        seconds_of("/metrics of them", [&] { CHECK(desk.overview().objects == objects.size()); })
+        < 0.1
+    );
+    {
+        const test::FullDisk full(1'000'000);
+        const ExemptionAnswer refused = desk.add(one, "root", 0);
+        REQUIRE(std::holds_alternative<ExemptionFailure>(refused));
+        CHECK(std::get<ExemptionFailure>(refused).kind == ExemptionRefusal::storage);
+    }
+    const auto kept = load_exemptions(path);
+    REQUIRE(kept);
+    CHECK(kept.value().size() == objects.size());
 }

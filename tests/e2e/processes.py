@@ -31,7 +31,7 @@ def die_with_parent():
 class Process:
     """A program with its log, ended by close()."""
 
-    def __init__(self, name, words, folder):
+    def __init__(self, name, words, folder, environment=None):
         self.name = name
         self.log_path = folder / f"{name}-{time.monotonic_ns()}.log"
         with open(self.log_path, "wb") as log:
@@ -41,6 +41,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent,
+                env=os.environ | {key: str(value) for key, value in (environment or {}).items()},
             )
 
     def log(self):
@@ -95,12 +96,13 @@ class Stage(contextlib.ExitStack):
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="portcullis-e2e-"))
+        self.environment = {}  # of its processes, besides ours
         self.callback(shutil.rmtree, self.folder, ignore_errors=True)
         for name in ["policy.toml", "smarthosts.list"]:
             shutil.copy(SAMPLE / name, self.folder / name)
 
     def start(self, name, *words):
-        out = Process(name, words, self.folder)
+        out = Process(name, words, self.folder, self.environment)
         self.callback(out.close)
         return out
 

@@ -1,7 +1,8 @@
-// Any bytes as the body of a request that changes the policy, and as a header with credentials: taken or refused, never
-// more. What is taken keeps its bounds, and its policy can be parsed.
+// Any bytes as the body of a request that changes the policy or exempts somebody, and as a header with credentials: taken
+// or refused, never more. What is taken keeps its bounds, and its policy can be parsed.
 #include "control/change_request.h"
 
+#include "control/exemption_request.h"
 #include "control/http_login.h"
 #include "rules/policy_bundle.h"
 
@@ -43,6 +44,28 @@ void as_choice(std::string_view text) {
     }
 }
 
+void as_exemption(std::string_view text) {
+    constexpr portcullis::UnixSeconds kNow = 1'800'000'000;
+    const auto asked = portcullis::parse_exemption(text, kNow);
+    if (!asked) {
+        require(!asked.errors().front().message.empty());
+        return;
+    }
+    const portcullis::ExemptionRequest& request = asked.value();
+    require(!portcullis::has_host_bits(request.subscriber));
+    require(!request.rules.empty() && request.rules.size() <= portcullis::kRulesMax);
+    require(!request.reason.empty());
+    require(request.reason.size() <= portcullis::kExemptionTextBytesMax);
+    require(request.reference.size() <= portcullis::kExemptionTextBytesMax);
+    require(!request.expires || *request.expires > kNow);
+}
+
+void as_arguments(std::string_view text) {
+    const auto subscriber = portcullis::parse_subscriber(text);
+    require(!subscriber || portcullis::parse_prefix(portcullis::to_string(subscriber.value())));
+    static_cast<void>(portcullis::parse_expiry(text, 1'800'000'000));
+}
+
 void as_base64(std::string_view text) {
     const auto decoded = portcullis::decode_base64(text);
     if (decoded) {
@@ -60,6 +83,8 @@ extern "C" int LLVMFuzzerTestOneInput(  // NOLINT(readability-identifier-naming)
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     as_apply(text);
     as_choice(text);
+    as_exemption(text);
+    as_arguments(text);
     as_base64(text);
     return 0;
 }
