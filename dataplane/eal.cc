@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
+#include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <optional>
@@ -44,13 +44,24 @@ std::vector<unsigned> usable_cpus() {
     return out.empty() ? std::vector<unsigned>{0} : out;
 }
 
-bool chooses_lcores(const std::vector<std::string>& arguments) {
-    constexpr std::array<std::string_view, 3> kOptions = {"-l", "-c", "--lcores"};
+bool begins_with_one_of(
+    const std::vector<std::string>& arguments,
+    std::initializer_list<std::string_view> options
+) {
     return std::any_of(arguments.begin(), arguments.end(), [&](std::string_view argument) {
-        return std::any_of(kOptions.begin(), kOptions.end(), [&](std::string_view option) {
+        return std::any_of(options.begin(), options.end(), [&](std::string_view option) {
             return argument.substr(0, option.size()) == option;
         });
     });
+}
+
+bool chooses_lcores(const std::vector<std::string>& arguments) {
+    return begins_with_one_of(arguments, {"-l", "-c", "--lcores"});
+}
+
+// Whether hugepages shall be files of a hugetlbfs, as only these arguments need them.
+bool wants_hugepage_files(const std::vector<std::string>& arguments) {
+    return begins_with_one_of(arguments, {"--huge-dir", "--huge-unlink", "--legacy-mem"});
 }
 
 std::string set_of(const std::vector<unsigned>& cpus) {
@@ -151,6 +162,9 @@ std::vector<std::string> eal_arguments(const EalSetup& setup, const std::vector<
     }
     if (setup.test_mode) {
         out.insert(out.end(), {"--no-huge", "--no-shconf"});
+    } else if (!wants_hugepage_files(setup.more_arguments)) {
+        // Hugepages by memfd_create(2): no rights on a mounted hugetlbfs are needed, and nothing stays behind.
+        out.emplace_back("--in-memory");
     }
     if (setup.test_mode || setup.pci_devices.empty()) {
         out.emplace_back("--no-pci");

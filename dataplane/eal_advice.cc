@@ -15,6 +15,10 @@ struct Advice {
 // What names a cause before what follows from it: DPDK says both.
 constexpr std::array kAdvice = {
     Advice{
+        "is world-writable and insecure",
+        "everybody may write to a folder above DPDK's drivers, and so replace them",
+        "chmod o-w that folder; namei -l /usr/lib/*/dpdk shows the rights on the way"},
+    Advice{
         "Is another primary process running",
         "another DPDK program runs under the same name",
         "stop it, or give this one a name of its own: --eal --file-prefix=NAME"},
@@ -41,8 +45,7 @@ constexpr std::array kAdvice = {
     Advice{
         "Cannot get hugepage information",
         "there are no hugepages that this user can use",
-        "portcullis doctor says how many are needed; without rights on a hugetlbfs: eal = "
-        "[\"--in-memory\"]"},
+        "portcullis doctor says how many are needed"},
     Advice{
         "Not enough memory available",
         "there are not enough free hugepages",

@@ -70,6 +70,18 @@ TEST_CASE("in test mode nothing is pinned, and nothing needs privileges") {
     }
 }
 
+TEST_CASE("hugepages leave no files behind, unless the operator wants files") {
+    EalSetup setup;
+    CHECK(has(eal_arguments(setup, {0}), "--in-memory"));
+    for (const char* word : {"--huge-dir=/mnt/huge", "--legacy-mem", "--huge-unlink=never"}) {
+        setup.more_arguments = {word};
+        CHECK_FALSE(has(eal_arguments(setup, {0}), "--in-memory"));
+    }
+    setup.more_arguments.clear();
+    setup.test_mode = true;
+    CHECK_FALSE(has(eal_arguments(setup, {0}), "--in-memory"));
+}
+
 TEST_CASE("DPDK may touch the named PCI devices only") {
     EalSetup setup;
     CHECK(has(eal_arguments(setup, {0}), "--no-pci"));
@@ -145,6 +157,12 @@ TEST_CASE("what DPDK complains of is said in an operator's words, the cause befo
     CHECK(
         message_of("EAL: core 9 unavailable; EAL: invalid parameter for --lcores")
         == "a CPU that a worker shall have is offline, or not allowed to this process"
+    );
+    CHECK(
+        message_of(
+            "EAL: Error, directory path / is world-writable and insecure; EAL: Cannot init plugins"
+        )
+        == "everybody may write to a folder above DPDK's drivers, and so replace them"
     );
     CHECK_FALSE(advice_for("EAL: something that nobody has seen yet").has_value());
     CHECK_FALSE(advice_for("").has_value());
