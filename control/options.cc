@@ -13,8 +13,8 @@ namespace {
 constexpr const char* kExamples =
     "Examples:\n"
     "  portcullis-control --policy /etc/portcullis/policy.toml --state /var/lib/portcullis\n"
-    "  portcullis-control --policy policy.toml --dataplane-socket /tmp/dp.sock \\\n"
-    "      --api-socket /tmp/control.sock --listen 127.0.0.1:9925\n"
+    "  portcullis-control --policy policy.toml --dataplane-socket /tmp/dp.sock "
+    "--api-socket /tmp/control.sock --listen 127.0.0.1:9925\n"
     "\n"
     "SIGHUP reads the policy file again; one with errors changes nothing. SIGTERM and SIGINT end "
     "the\n"

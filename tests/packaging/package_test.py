@@ -67,10 +67,13 @@ class PackagesTest(unittest.TestCase):
         binaries = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin"))
         help_of = lambda *words: run(*words, "--help")
         texts = {name: help_of(binaries / name) for name in NAMES}
-        commands = re.findall(r"^  ([a-z]+) ", texts["portcullis"].partition("Subcommands:")[2], re.MULTILINE)
-        self.assertIn("check", commands)
-        for command in commands:
-            texts[f"portcullis-{command}"] = help_of(binaries / "portcullis", command)
+        pending = [("portcullis",)]
+        while pending:
+            command = pending.pop()
+            text = texts["-".join(command)] = help_of(binaries / command[0], *command[1:])
+            listed = text.partition("Subcommands:\n")[2].partition("\n\n")[0]
+            pending += [(*command, name) for name in re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE)]
+        self.assertLessEqual({"portcullis-capture", "portcullis-events", "portcullis-shadow", "portcullis-exempt-add"}, set(texts))
         for package in self.old.values():
             run("dpkg-deb", "-x", package, self.folder / "pages")
         pages = {path.name.split(".")[0]: path for path in (self.folder / "pages").glob("usr/share/man/man*/*.gz")}
@@ -81,6 +84,18 @@ class PackagesTest(unittest.TestCase):
                 options = set(re.findall(r"^\s+(?:-\w,)?(--[a-z-]+)", text, re.MULTILINE))
                 self.assertIn("--help", options)
                 self.assertEqual([option for option in sorted(options) if option not in page], [])
+                # Examples are lines to copy, not prose.
+                lines = [re.sub(r"\\f[BRI]", "", line).replace("\\e", "\\") for line in page.partition(".nf\n")[2].partition("\n.fi\n")[0].splitlines()]
+                examples = [line.strip() for line in text.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()]
+                self.assertEqual([example for example in examples if example not in lines], [])
+
+    def test_dashboard_and_alerts_are_where_their_page_says(self):
+        run("dpkg-deb", "-x", self.old["portcullis"], self.folder / "dashboards")
+        page = (ROOT / "control" / "prometheus" / "README.md").read_text()
+        named = re.findall(r"/usr/share/portcullis/[a-z/.]+", page)
+        self.assertTrue(named)
+        for path in [*named, "/usr/share/portcullis/prometheus/dashboard.json"]:
+            self.assertTrue((self.folder / "dashboards" / path.lstrip("/")).is_file(), path)
 
     def test_completion_knows_commands_and_options(self):
         binaries = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin"))
@@ -95,7 +110,13 @@ class PackagesTest(unittest.TestCase):
 
         self.assertIn("check", complete(binaries / "portcullis", "ch"))
         self.assertEqual(complete(binaries / "portcullis", "replay", "--verd"), ["--verdicts"])
-        self.assertEqual(complete(binaries / "portcullis", "show", "sub"), ["subscribers"])
+        self.assertEqual(complete(binaries / "portcullis", "show", "su"), ["subscribers", "suspects"])
+        self.assertEqual(complete(binaries / "portcullis", "shadow", ""), ["show", "stop"])
+        self.assertEqual(complete(binaries / "portcullis", "exempt", ""), ["add", "remove", "list"])
+        self.assertEqual(complete(binaries / "portcullis", "exempt", "add", "100.64.7.9", "--ru"), ["--rule"])
+        self.assertEqual(complete(binaries / "portcullis", "capture", "--snap"), ["--snaplen"])
+        self.assertEqual(complete(binaries / "portcullis", "events", "--wind"), ["--window"])
+        self.assertEqual(complete(binaries / "portcullis", "check", ""), [])
         self.assertIn("--inside", complete(binaries / "portcullis-dataplane", "--in"))
 
     def test_installed_upgraded_removed_and_purged(self):

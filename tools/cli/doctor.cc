@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <ostream>
+#include <string>
 
 namespace portcullis::cli {
 
@@ -42,9 +43,13 @@ void print_text(const std::vector<Finding>& findings, Console& console) {
             console.out << "         mend:  " << one.cure << '\n';
         }
     }
+    const auto counted = [&](Grade grade, const char* one) {
+        const std::uint64_t count = count_of(findings, grade);
+        return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
+    };
     console.out << '\n'
-                << count_of(findings, Grade::fault) << " faults, "
-                << count_of(findings, Grade::warning) << " warnings\n";
+                << counted(Grade::fault, "fault") << ", " << counted(Grade::warning, "warning")
+                << '\n';
 }
 
 Json to_json(const std::vector<Finding>& findings) {

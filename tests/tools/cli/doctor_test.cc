@@ -303,7 +303,7 @@ TEST_CASE("doctor: the text names what mends") {
         out.str(),
         Catch::Contains("fault    port 0000:01:00.0: its driver is ixgbe, not vfio-pci\n"
                         "         mend:  dpdk-devbind.py --bind=vfio-pci 0000:01:00.0\n")
-            && Catch::EndsWith("\n1 faults, 0 warnings\n")
+            && Catch::EndsWith("\n1 fault, 0 warnings\n")
     );
 }
 
