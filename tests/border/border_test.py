@@ -7,12 +7,15 @@ Every test runs on DPDK's af_packet and on its af_xdp port. Exit status 77: skip
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -33,7 +36,7 @@ from the_filter import DEVICES, Filter
 
 PROGRAMS = [
     "ip", "ethtool", "nft", "sysctl", "unshare", "ss", "/usr/sbin/exim4", "swaks", "/usr/sbin/smbd", "/usr/sbin/nmbd", "smbclient",
-    "nmblookup", "/usr/sbin/dnsmasq", "dig", "openssl", "curl", "iperf3", "ping", "udhcpc", "timeout",
+    "nmblookup", "/usr/sbin/dnsmasq", "dig", "openssl", "curl", "iperf3", "ping", "udhcpc", "timeout", "tcpdump",
 ]  # fmt: skip
 SKIPPED = 77
 IP_MTU_DISCOVER, IP_MTU, IP_PMTUDISC_DO = 10, 14, 2
@@ -267,6 +270,96 @@ class Tests:
                 self.assertGreaterEqual(lost, 1)
                 self.assertLessEqual(lost, self.sent()[slot, "smtp", "frames"] - before[slot, "smtp", "frames"])
 
+    def test_open_connections_end_at_once_when_they_are_rejected(self):
+        for server in (BUSINESS.foreign4, BUSINESS.foreign6):
+            with self.subTest(server):
+                self.filter.apply(business=())
+                mail, submission = self._connect(server, 25), self._connect(server, 587)
+                self.filter.apply(reject=("smtp",))
+                mail.sendall(b"EHLO customer.example\r\n")
+                submission.sendall(b"EHLO customer.example\r\n")
+                mail.settimeout(60)
+                with self.assertRaises(ConnectionResetError):
+                    mail.recv(2000)
+                self.assertIn(b"250", submission.recv(2000))
+
+    def test_rejected_clients_are_told(self):
+        self.filter.apply(reject=("smtp", "netbios-smb"))
+        before, drops_before = self.sent(), self.filter.subscribers()
+        for server in (BUSINESS.foreign4, BUSINESS.foreign6):
+            with self.subTest(server, protocol="mail"):
+                # In place of a time-out, which is what swaks says of a drop.
+                status, text = clients.send_mail(self.border, server, 25, "rejected", world.cert, 60)
+                self.assertNotEqual(status, 0)
+                self.assertIn("Connection refused", text)
+                self.assertEqual(clients.send_mail(self.border, server, 587, "not-rejected", world.cert, 60)[0], 0)
+            with self.subTest(server, protocol="datagrams"):
+                self.assertEqual(
+                    clients.error_of_datagram(self.border, "sub", server, 137), errno.EACCES if ":" in server else errno.EHOSTUNREACH
+                )
+        through, text = clients.read_share(self.border, "sub", world.outer_samba, BUSINESS.foreign4, 445, 60)
+        self.assertFalse(through)
+        self.assertIn("NT_STATUS_CONNECTION_REFUSED", text)
+        self.assert_counted(BUSINESS, before, drops_before)
+
+    def test_answers_are_limited(self):
+        self.filter.apply(reject=("netbios-smb",))
+        before, drops_before, answers_before = self.sent(), self.filter.subscribers(), self.answers()
+        count = 300
+        clients.send_datagrams(self.border, "sub", BUSINESS.near4, BUSINESS.foreign4, 137, count)
+        sent = self.assert_counted(BUSINESS, before, drops_before)
+        self.assertGreaterEqual(sent[BUSINESS.slot4, "netbios-smb", "frames"], count)
+
+        def rejected():
+            return {name: value - answers_before[name] for name, value in self.answers().items() if value > answers_before[name]}
+
+        # Ten a second for one subscriber: even a slow machine does not take half a minute for all of them.
+        wait_for(lambda: sum(rejected().values()) >= count, f"an answer or none to {count} datagrams: {rejected()}", 30)
+        self.assertGreaterEqual(rejected()["icmp"], 10)
+        self.assertGreater(rejected()["rate-limit"], 0)
+
+    def answers(self):
+        """{what was answered, or why not: frames}"""
+        pattern = re.compile(r'portcullis_reject(?:ed|_unanswered)_frames_total\{\w+="([^"]+)"\}')
+        return {found[1]: value for name, value in self.filter.metrics().items() if (found := pattern.fullmatch(name))}
+
+    def test_capture_for_tcpdump(self):
+        self.filter.apply(business=("smtp",))
+        for family, near, server in (("IP", BUSINESS.near4, BUSINESS.foreign4), ("IP6", BUSINESS.near6, BUSINESS.foreign6)):
+            with self.subTest(server):
+                capture = self.filter.follow("capture", "--rule", "smtp", "--subscriber", near, "--count", 1, "-w", "-")
+                reader = subprocess.Popen(
+                    ["tcpdump", "-n", "-r", "-"], stdin=capture.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+                try:
+                    clients.send_mail(self.border, server, 25, "captured", world.cert, 4)
+                    shown, _ = reader.communicate(timeout=60)
+                    self.assertEqual(capture.wait(timeout=30), 0)
+                finally:
+                    for process in (reader, capture):
+                        process.kill()
+                        process.wait()
+                    capture.stdout.close()
+                    capture.stderr.close()
+                self.assertRegex(
+                    shown.decode(), rf"^\S+ {family} {re.escape(near)}\.\d+ > {re.escape(server)}\.25: Flags \[S[EW]*\]", "a SYN"
+                )
+
+    def test_drop_events(self):
+        self.filter.apply(business=("smtp",))
+        events = self.filter.follow("events", "--subscriber", BUSINESS.near4, "--rule", "smtp", "--count", 2, "--window", 600)
+        try:
+            clients.send_mail(self.border, BUSINESS.foreign4, 25, "told", world.cert)  # long enough for a second SYN
+            shown, _ = events.communicate(timeout=60)
+        finally:
+            events.kill()
+            events.communicate()
+        told = [json.loads(line) for line in shown.splitlines()]
+        self.assertEqual(
+            [(one["subscriber"], one["rule"], one["direction"], one["src"], one["dst"], one["proto"], one["dport"]) for one in told],
+            [(BUSINESS.slot4, "smtp", "outbound", BUSINESS.near4, BUSINESS.foreign4, "tcp", 25)],
+        )
+
     def test_bulk_transfer_while_policies_change(self):
         self.filter.apply(business=())
         stop, applied = threading.Event(), []
@@ -276,13 +369,13 @@ class Tests:
                 self.filter.apply(business=() if len(applied) % 2 else ("smtp",))
                 applied.append(1)
 
-        thread = threading.Thread(target=change)
-        thread.start()
-        try:
-            result = clients.iperf(self.border, RESIDENTIAL.foreign4, "-t", "3")
-        finally:
-            stop.set()
-            thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            changes = pool.submit(change)
+            try:
+                result = clients.iperf(self.border, RESIDENTIAL.foreign4, "-t", "3")
+            finally:
+                stop.set()
+            changes.result(timeout=60)
         self.assertGreater(result["end"]["sum_received"]["bytes"], 1 << 20)
         self.assertGreaterEqual(len(applied), 2)
 

@@ -84,3 +84,31 @@ def echo(border, namespace, source, server, port, datagrams, seconds=10):
             except (TimeoutError, ConnectionError):
                 pass
     return out
+
+
+def error_of_datagram(border, namespace, server, port, seconds=20):
+    """The errno that a client is told of a datagram to where it may not send."""
+    with inside(border[namespace]):
+        one = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+    with one:
+        one.settimeout(seconds)
+        one.connect((server, port))
+        one.send(b"who are you")
+        try:
+            return f"answered: {one.recv(100)}"
+        except TimeoutError:
+            return "nothing"
+        except OSError as error:
+            return error.errno
+
+
+def send_datagrams(border, namespace, source, server, port, count):
+    """As fast as the socket takes them, whatever is answered."""
+    with inside(border[namespace]):
+        one = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+    with one:
+        one.bind((source, 0))
+        for number in range(count):
+            one.sendto(b"who are you", (server, port))  # unconnected: no answer is an error of the next one
+            if number % 50 == 49:
+                time.sleep(0.01)  # so that no queue between here and the filter overflows

@@ -8,13 +8,12 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 
-from processes import BIN, Process, samples, wait_for
+from processes import BIN, Process, die_with_parent, samples, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -54,7 +53,8 @@ drop = ["smtp", "netbios-smb"]
 
 [[class]]
 name = "business"
-drop = [{business}]
+drop = [{drop}]
+reject = [{reject}]
 
 [unattributed]
 class = "residential"
@@ -84,7 +84,9 @@ def as_its_unit_runs(*files):
     capabilities = ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in named)])
     return [
         "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs",
-        f"--bounding-set={capabilities}", f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}", "--",
+        f"--bounding-set={capabilities}", f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}",
+        "--pdeathsig=KILL",  # the kernel forgets with the change of user that it shall die with its parent
+        "--",
     ]  # fmt: skip
 
 
@@ -97,19 +99,19 @@ class Filter:
         sockets.mkdir()
         os.chown(sockets, NOBODY, NOBODY)
         self._api = sockets / "control.sock"
+        self._dataplane_socket = sockets / "dataplane.sock"
         self._folder = folder
         self._programs = []
-        self._write_policy(business=())
-        socket_path = sockets / "dataplane.sock"
+        self._write_policy(drop=(), reject=())
         inside, outside = (DEVICES[kind].format(n=n) for n in (0, 1))
         try:
             self.dataplane = self._start(
-                border, "portcullis-dataplane", UNITS[kind], "--test-mode", "--wait-for-policy", "--socket", socket_path,
+                border, "portcullis-dataplane", UNITS[kind], "--test-mode", "--wait-for-policy", "--socket", self._dataplane_socket,
                 "--subscriber-slots", 4096, "--active-subscribers", 1024, "--inside", inside, "--outside", outside,
             )  # fmt: skip
             self.dataplane.wait_for_log("forwarding with")
             self.control = self._start(
-                border, "portcullis-control", ["portcullis-control.service"], "--policy", self._policy, "--dataplane-socket", socket_path,
+                border, "portcullis-control", ["portcullis-control.service"], "--policy", self._policy, "--dataplane-socket", self._dataplane_socket,
                 "--api-socket", self._api, "--listen", "127.0.0.1:0",
             )  # fmt: skip
             self.dataplane.wait_for_log(r"policy effective, generation 1\b")
@@ -167,22 +169,36 @@ class Filter:
             for what in ("frames", "bytes", "flows")
         }
 
-    def generation(self):
-        return int(self.metrics()["portcullis_policy_generation"])
+    def _write_policy(self, drop, reject):
+        self._business = drop, reject
+        listed = {key: ", ".join(f'"{rule}"' for rule in rules) for key, rules in (("drop", drop), ("reject", reject))}
+        self._policy.write_text(POLICY.format(**listed))
 
-    def _write_policy(self, business):
-        self._business = business
-        text = POLICY.format(business=", ".join(f'"{rule}"' for rule in business))
-        new = self._policy.with_suffix(".new")
-        new.write_text(text)
-        os.replace(new, self._policy)
-
-    def apply(self, business=()):
-        """From the return on, `business` drops these rules, and no frame is judged by the policy before."""
-        if business == self._business:
+    def apply(self, business=(), reject=()):
+        """From the return on, `business` drops and rejects these rules, and no frame is judged by the policy before."""
+        if (business, reject) == self._business:
             return  # the control process publishes no policy twice
-        before = self.generation()
-        self._write_policy(business)
+        self._write_policy(business, reject)
         self.cli("check", self._policy)
-        self.control.signal(signal.SIGHUP)
-        wait_for(lambda: self.generation() > before, "the new policy in force", 30)
+        said = self.cli("apply", self._policy, "--socket", self._api)
+        assert re.search(r"^change \d+ is effective, generation \d+$", said, re.MULTILINE), said
+
+    def follow(self, command, *words):
+        """`portcullis capture` or `events`, once the dataplane copies frames for it; what it prints is in its stdout."""
+        before = self.dataplane.log().count("captures judged frames")
+        process = subprocess.Popen(
+            [BIN / "portcullis", command, "--dataplane-socket", self._dataplane_socket, "--socket", self._api, *map(str, words)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent,
+        )  # fmt: skip
+
+        def copies():
+            assert process.poll() is None, process.stderr.read().decode()
+            return self.dataplane.log().count("captures judged frames") > before
+
+        try:
+            wait_for(copies, f"frames for portcullis {command}", 30)
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        return process
