@@ -2,6 +2,7 @@
 
 #include "control/conservation.h"
 #include "control/metric_families.h"
+#include "control/signature_metrics.h"
 #include "control/subscriber_series.h"
 
 #include <prometheus/text_serializer.h>
@@ -362,6 +363,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     add_reasons(out, sums, Verdict::drop);
     add_reasons(out, sums, Verdict::pass);
     add_rules(out, summary->rules);
+    add_signatures(out, *summary);
     out.counter("unattributed_frames_total", "IP frames whose subscriber is in no pool.");
     out.add({}, sums.unattributed_frames);
     out.counter(

@@ -64,6 +64,13 @@ void count(WorkerCounters& counters, unsigned side, const Tally& tally) noexcept
     }
     RuleCounters& rule = counters.rules[outcome.rule];
     switch (outcome.reason) {
+    case Reason::payload_signature:
+        if (outcome.verdict == Verdict::pass) {
+            rule.monitored[side].add(tally.frames, tally.bytes);
+            rule.monitored_flows.add(tally.flows);
+            break;
+        }
+        [[fallthrough]];
     case Reason::rule:
         rule.dropped[side].add(tally.frames, tally.bytes);
         rule.dropped_flows.add(tally.flows);
@@ -91,7 +98,7 @@ void watch(WorkerState& state, unsigned i) noexcept {
         attribution.family,
         static_cast<std::uint8_t>(length),
         judged.outcomes[i].rule,
-        judged.initial_syn(i) && !judged.is_inner(i),
+        (judged.initial_syns & frame_bit(i)) != 0 && !judged.is_inner(i),
         {attribution.address.high & mask.high, attribution.address.low & mask.low},
         judged.keys[i].destination};
     if (!state.watch.note(frame, state.now_s)) {
@@ -123,7 +130,9 @@ void count_for_subscriber(WorkerState& state, Direction direction, unsigned i) n
         dropped.frames.add(1);
         dropped.flows.add(initial_syn ? 1 : 0);
         dropped.bytes.add(length);
-        if (direction == Direction::outbound && outcome.reason == Reason::rule) {
+        const bool tried =
+            outcome.reason == Reason::rule || outcome.reason == Reason::payload_signature;
+        if (direction == Direction::outbound && tried) {
             watch(state, i);
         }
     }

@@ -127,6 +127,12 @@ Errors Dataplane::start_workers() {
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);
         state->watch = counters_->watch(worker);
+        Result<FlowMemory> flows = FlowMemory::create();
+        if (!flows) {
+            return flows.errors();
+        }
+        state->inspection.flows = flows.value().tracker();
+        flows_.push_back(std::move(flows).value());
         state->first_active_slot = options_.subscriber_slots;
         state->exemptions = counters_->exemptions(worker);
         state->shadow_counters = counters_->shadow(worker);

@@ -5,6 +5,7 @@
 #include "dataplane/capture_desk.h"
 #include "dataplane/counter_memory.h"
 #include "dataplane/eal.h"
+#include "dataplane/flow_memory.h"
 #include "dataplane/intake.h"
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
@@ -58,6 +59,7 @@ private:
     std::optional<Publisher> publisher_;
     std::optional<CaptureDesk> captures_;
     std::optional<Intake> intake_;
+    std::vector<FlowMemory> flows_;                     // one a worker, which alone writes it
     std::vector<std::unique_ptr<WorkerState>> states_;  // one a worker, which alone writes it
     std::vector<std::unique_ptr<Rejecter>> rejecters_;  // the same
     std::unique_ptr<WorkerThreads> workers_;

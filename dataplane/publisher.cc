@@ -86,6 +86,26 @@ load_overlay(int descriptor, std::uint64_t offset, std::uint64_t bytes, unsigned
         std::nullopt};
 }
 
+using PatternsPointer = std::shared_ptr<const PatternDatabase>;
+
+// The patterns of an image; the running policy's, if they are the same: then what was found by them stays.
+Loaded<PatternsPointer>
+load_patterns(std::span<const std::byte> database, const RunningPolicy* running, unsigned workers) {
+    if (database.empty()) {
+        return {};
+    }
+    const PatternsPointer before = running == nullptr ? nullptr : running->patterns;
+    if (before != nullptr && before->is_made_of(database)) {
+        return {before, std::nullopt};
+    }
+    const auto number = static_cast<std::uint8_t>(before == nullptr ? 0 : before->number() + 1);
+    Result<PatternsPointer> opened = PatternDatabase::open(database, workers, number);
+    if (!opened) {
+        return {{}, Refusal{PublishStatus::bad_image, to_string(opened.errors().front())}};
+    }
+    return {std::move(opened).value(), std::nullopt};
+}
+
 const OverlayView* view_of(const OverlayPointer& overlay) {
     return overlay == nullptr ? nullptr : &overlay->view;
 }
@@ -126,6 +146,11 @@ std::optional<Refusal> Publisher::begin(const Publish& publish, int descriptor) 
     if (overlay.refusal) {
         return std::move(overlay.refusal);
     }
+    Loaded<PatternsPointer> patterns =
+        load_patterns(image.value.view.pattern_database, running, counters_.header().worker_count);
+    if (patterns.refusal) {
+        return std::move(patterns.refusal);
+    }
     CounterHeader& counters = counters_.header();
     if (header.slot_count > counters.slot_capacity) {
         return too_many_slots(header.slot_count, counters.slot_capacity);
@@ -150,6 +175,7 @@ std::optional<Refusal> Publisher::begin(const Publish& publish, int descriptor) 
     next.generation = generation;
     next.checksum = header.checksum;
     next.overlay = std::move(overlay.value);
+    next.patterns = std::move(patterns.value);
     if (publish.keep_shadow == 1 && running != nullptr) {
         next.shadow = running->shadow;
     }
@@ -252,6 +278,7 @@ RunningPolicy Publisher::same_as_running() const {
     out.checksum = running.checksum;
     out.overlay = running.overlay;
     out.shadow = running.shadow;
+    out.patterns = running.patterns;
     return out;
 }
 

@@ -18,7 +18,9 @@ namespace {
 // Whether the subscriber's class rejects what the rule dropped.
 bool is_rejected(const WorkerState& state, unsigned i) noexcept {
     const Outcome outcome = state.judged.outcome(i);
-    if (outcome.reason != Reason::rule || outcome.rule >= kRulesMax) {
+    const bool acted_upon =
+        outcome.reason == Reason::rule || outcome.reason == Reason::payload_signature;
+    if (!acted_upon || outcome.rule >= kRulesMax) {
         return false;
     }
     const ImageView& image = *state.image;

@@ -4,6 +4,7 @@
 #include "dataplane/beside.h"
 #include "dataplane/policy_slot.h"
 #include "rules/image.h"
+#include "rules/pattern_database.h"
 #include "rules/units.h"
 
 #include <sys/mman.h>
@@ -58,8 +59,9 @@ struct RunningPolicy {
     ImageView view;  // into `pages`, with the overlay's view
     Generation generation;
     std::uint64_t checksum = 0;
-    std::shared_ptr<const LoadedOverlay> overlay;  // may be nullptr
-    std::shared_ptr<const ShadowPolicy> shadow;    // may be nullptr
+    std::shared_ptr<const LoadedOverlay> overlay;     // may be nullptr
+    std::shared_ptr<const ShadowPolicy> shadow;       // may be nullptr
+    std::shared_ptr<const PatternDatabase> patterns;  // nullptr: the policy has none
 };
 
 using PolicySlot = BasicPolicySlot<RunningPolicy>;

@@ -3,6 +3,7 @@
 #include "dataplane/account.h"
 #include "dataplane/beside.h"
 #include "dataplane/frame_bytes.h"
+#include "dataplane/inspection.h"
 #include "dataplane/plain_stage.h"
 #include "rules/decision.h"
 #include "rules/frame_parser.h"
@@ -117,6 +118,9 @@ void judge_burst(WorkerState& state, Direction direction, const Burst& burst) no
         for (FrameSet left = state.notes.closer; left != 0;) {
             const unsigned i = take_first(left);
             look_closer(state, direction, burst.frames()[i], i);
+        }
+        if (state.image->header->signature_classes != 0) [[unlikely]] {
+            inspect_payloads(state, direction, burst);
         }
     }
     account_all(state, direction, burst.size());

@@ -38,7 +38,10 @@ record_of(WorkerState& state, Direction direction, const Burst& burst, unsigned 
     out.reason = outcome.reason;
     out.rule = outcome.rule;
     out.direction = direction;
-    out.initial_syn = judged.initial_syn(index);
+    // What a payload signature found is a flow where it was found.
+    out.initial_syn = (judged.notable & frame_bit(index)) != 0
+                          ? (judged.initial_syns & frame_bit(index)) != 0
+                          : judged.initial_syn(index);
     return out;
 }
 

@@ -75,6 +75,9 @@ void Housekeeping::look_around() noexcept {
     state_.image = policy == nullptr ? nullptr : &policy->view;
     state_.shadow =
         policy == nullptr || policy->shadow == nullptr ? nullptr : &policy->shadow->shadow;
+    state_.inspection.patterns = policy == nullptr || policy->patterns == nullptr
+                                     ? PatternScanner{}
+                                     : policy->patterns->scanner(worker_);
     state_.counters->generation.set(policy == nullptr ? 0 : policy->generation.value);
     state_.counters->heartbeat_unix_ns.set(coarse_ns(CLOCK_REALTIME_COARSE));
     const std::uint64_t now_ns = coarse_ns(CLOCK_MONOTONIC_COARSE);

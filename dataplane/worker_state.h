@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dataplane/beside.h"
+#include "dataplane/inspection.h"
 #include "dataplane/judged_burst.h"
 #include "dataplane/observers.h"
 #include "rules/active_table.h"
@@ -41,6 +42,7 @@ struct WorkerState {
         nullptr;         // CounterHeader::slot_capacity, then one for each place of `active`
     ActiveTable active;  // may be empty
     WatchTable watch;    // may be empty
+    Inspection inspection;
     std::uint32_t first_active_slot = 0;
     ExemptionCounters* exemptions = nullptr;    // kOverlayPlaces
     ShadowCounters* shadow_counters = nullptr;  // kShadowBlocks

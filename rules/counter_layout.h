@@ -18,7 +18,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
-inline constexpr std::uint32_t kCounterVersion = 4;
+inline constexpr std::uint32_t kCounterVersion = 5;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
@@ -134,6 +134,10 @@ struct alignas(128) WorkerCounters {
     Counter answers_limited;     // rejected frames without an answer: there were too many
     Counter answers_impossible;  // nobody to answer, or no way back
     Counter answers_unsent;      // no free frame, or the port did not take it
+    // Flows in which a payload signature was found, by rule and ClassIndex.
+    std::array<std::array<Counter, kClassesMax>, kRulesMax> signature_flows;
+    Counter inspected_flows;       // whose payload was looked at
+    Counter uninspected_segments;  // of flows for which there was no room
     // Copies of judged frames for captures (rules/capture_ring.h).
     Counter captured_frames;
     Counter capture_lost_frames;  // the reader was too slow

@@ -2,6 +2,7 @@
 
 #include "rules/image_sections.h"
 #include "rules/pool_trie.h"
+#include "rules/signature_patterns.h"
 
 #include <xxhash.h>
 
@@ -58,6 +59,8 @@ public:
         view.exemptions6 = prefix_set<ImageView::PrefixSet6, PrefixEntry6>(
             header_->exemption_tables6, header_->exemptions6, 128
         );
+        view.pattern_database = section<std::byte>(header_->pattern_database, "pattern database");
+        check_patterns(view.pattern_database);
         if (failed_) {
             return error_;
         }
@@ -129,6 +132,9 @@ private:
             require((entry.reject & ~entry.drop) == 0, "a class rejects what it does not drop");
             require(entry.reject == 0 || header_->rejects != 0, "a class rejects unannounced");
         }
+        for (const RuleSet rules : header_->signature_rules) {
+            require((rules & unknown_rules) == 0, "an unknown signature");
+        }
         return !failed_;
     }
 
@@ -152,11 +158,25 @@ private:
                 }
             }
         }
+        for (const std::uint16_t page : header_->signature_ports_left_alone.page_of) {
+            require(page < pages.size(), "port page out of bounds");
+        }
         require(!pages.empty() && pages[0].rules == PortPage{}.rules, "port page 0 is not empty");
         const unsigned unknown_rules = ~0U << header_->rule_count;
         for (const PortPage& page : pages) {
             for (const RuleSet rules : page.rules) {
                 require((rules & unknown_rules) == 0, "a port names an unknown rule");
+            }
+        }
+    }
+
+    void check_patterns(std::span<const std::byte> database) {
+        const bool wanted =
+            header_->signature_rules[static_cast<unsigned>(PayloadProtocol::pattern)] != 0;
+        require(wanted != database.empty(), "patterns without a database, or the reverse");
+        if (!failed_ && wanted) {
+            if (const std::string fault = fault_of_pattern_database(database); !fault.empty()) {
+                fail("its pattern database " + fault);
             }
         }
     }

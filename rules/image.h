@@ -20,7 +20,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kImageMagic = 0x314D'494C'4C55'4350ULL;  // "PCULLIM1" in memory
-inline constexpr std::uint32_t kImageVersion = 2;
+inline constexpr std::uint32_t kImageVersion = 3;
 inline constexpr std::size_t kImageAlignment = 64;
 inline constexpr std::uint64_t kImageBytesMax = std::uint64_t{4} << 30U;
 
@@ -133,6 +133,11 @@ struct ImageHeader {
     std::uint32_t reserved3 = 0;
     std::array<std::array<std::array<PortMap, 2>, kTransportCount>, kDirectionCount> port_maps{};
     std::array<ClassEntry, kClassesMax> classes{};
+    // Payload signatures are rules without ports. Which rules recognise each PayloadProtocol, which classes act upon
+    // any (bit c: class c; 0: no frame is looked into), and which leave a server's port alone.
+    std::array<RuleSet, kPayloadProtocolCount> signature_rules{};
+    std::uint64_t signature_classes = 0;
+    PortMap signature_ports_left_alone;
     Section port_pages;
     Section pools;
     Section trie4;
@@ -145,6 +150,7 @@ struct ImageHeader {
     Section exemption_tables6;
     Section exemptions4;
     Section exemptions6;
+    Section pattern_database;  // bytes, of Hyperscan; none without patterns
 };
 
 struct OverlayView;
@@ -173,6 +179,7 @@ public:
     PrefixSet6 smarthosts6;
     PrefixSet4 exemptions4;
     PrefixSet6 exemptions6;
+    std::span<const std::byte> pattern_database;
     const OverlayView* overlay = nullptr;  // nullptr: none; set by who publishes both
     // By direction: whether a rule names source ports at all. validate() finds out.
     std::array<bool, kDirectionCount> names_source_ports = {true, true};

@@ -53,6 +53,37 @@ struct PortRange {
     friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
+// What a payload signature recognises (payload_match.h).
+enum class PayloadProtocol : std::uint8_t {
+    smtp,
+    smb,
+    netbios_session,
+    pattern  // the operator's own, see signature_patterns.h
+};
+inline constexpr std::array<std::string_view, 3> kPayloadProtocolLabels = {
+    "smtp",
+    "smb",
+    "netbios-session"};
+inline constexpr std::size_t kPayloadProtocolCount = kPayloadProtocolLabels.size() + 1;
+
+[[nodiscard]] constexpr std::string_view label(PayloadProtocol protocol) noexcept {
+    return protocol == PayloadProtocol::pattern
+               ? "pattern"
+               : kPayloadProtocolLabels[static_cast<unsigned>(protocol)];
+}
+
+// A [[signature]]: what flows carry tells, whatever their ports.
+struct Signature {
+    PayloadProtocol protocol = PayloadProtocol::smtp;
+    std::string pattern;                      // of PayloadProtocol::pattern
+    std::vector<PortRange> ports_left_alone;  // of the server; mail submission ports always are
+};
+
+// Mail submission: RFC 6409 section 3.1, RFC 8314 section 7.3.
+inline constexpr std::uint16_t kSubmissionPort = 587;
+inline constexpr std::uint16_t kSubmissionsPort = 465;
+
+// What classes act upon: named by ports, or, with a signature and without ports, by what flows carry.
 struct Rule {
     std::string name;
     bool tcp = false;
@@ -64,6 +95,7 @@ struct Rule {
     std::vector<PortRange> inbound_destination_ports;
     bool except_smarthosts = false;
     bool allow_submission_ports = false;
+    std::optional<Signature> signature;
     SourceLocation where;
 };
 

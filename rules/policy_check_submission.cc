@@ -11,10 +11,6 @@ namespace portcullis {
 
 namespace {
 
-// RFC 6409 section 3.1, RFC 8314 section 7.3.
-constexpr std::uint16_t kSubmission = 587;
-constexpr std::uint16_t kSubmissions = 465;
-
 // "write "1-586", 588" for the ranges that remain.
 std::string cure_of(const std::vector<PortRange>& left) {
     if (left.empty()) {
@@ -32,9 +28,9 @@ std::string cure_of(const std::vector<PortRange>& left) {
 // What `entry` may still be: all of it but the submission ports that the rule must not cover.
 std::vector<PortRange> allowed_part(PortRange entry, bool allow_submissions) {
     std::vector<PortRange> out;
-    for (const PortRange part : without(entry, kSubmission)) {
+    for (const PortRange part : without(entry, kSubmissionPort)) {
         const std::vector<PortRange> rest =
-            allow_submissions ? std::vector<PortRange>{part} : without(part, kSubmissions);
+            allow_submissions ? std::vector<PortRange>{part} : without(part, kSubmissionsPort);
         out.insert(out.end(), rest.begin(), rest.end());
     }
     std::sort(out.begin(), out.end(), [](PortRange a, PortRange b) { return a.first < b.first; });
@@ -74,12 +70,12 @@ void check_submission_ports(PolicyDraft& draft) {
                     why + "; " + cure
                 );
             };
-            if (entry.range.contains(kSubmission)) {
-                report(kSubmission, "RFC 5068 section 4.1: mail submission must stay open");
+            if (entry.range.contains(kSubmissionPort)) {
+                report(kSubmissionPort, "RFC 5068 section 4.1: mail submission must stay open");
             }
-            if (entry.range.contains(kSubmissions) && !rule.allow_submission_ports) {
+            if (entry.range.contains(kSubmissionsPort) && !rule.allow_submission_ports) {
                 report(
-                    kSubmissions,
+                    kSubmissionsPort,
                     "RFC 8314 section 3.3: mail submission should stay open, or say"
                     " allow_submission_ports = true"
                 );

@@ -2,10 +2,12 @@
 
 #include "rules/pool_trie.h"
 #include "rules/prefix_set.h"
+#include "rules/signature_patterns.h"
 
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace portcullis {
@@ -23,6 +25,7 @@ struct Tables {
     PrefixSetTables<PrefixEntry6> smarthosts6;
     PrefixSetTables<PrefixEntry4> exemptions4;
     PrefixSetTables<PrefixEntry6> exemptions6;
+    std::vector<std::byte> pattern_database;
 };
 
 RuleSet rule_bit(std::size_t rule) {
@@ -104,6 +107,25 @@ rules_by_port(const Policy& policy, Direction direction, Transport transport, Po
     return out;
 }
 
+// The signatures that leave each port of a server alone.
+std::vector<RuleSet> signatures_by_port(const Policy& policy) {
+    std::vector<RuleSet> out(std::size_t{1} << 16U);
+    for (std::size_t r = 0; r < policy.rules.size(); ++r) {
+        if (!policy.rules[r].signature) {
+            continue;
+        }
+        std::vector<PortRange> ranges = policy.rules[r].signature->ports_left_alone;
+        ranges.push_back({kSubmissionPort, kSubmissionPort});
+        ranges.push_back({kSubmissionsPort, kSubmissionsPort});
+        for (const PortRange& range : ranges) {
+            for (std::uint32_t port = range.first; port <= range.last; ++port) {
+                out[port] = static_cast<RuleSet>(out[port] | rule_bit(r));
+            }
+        }
+    }
+    return out;
+}
+
 void compile_ports(const Policy& policy, Tables& tables) {
     PortPages pages(tables.port_pages);
     for (const Direction direction : {Direction::outbound, Direction::inbound}) {
@@ -114,6 +136,36 @@ void compile_ports(const Policy& policy, Tables& tables) {
                     pages.map_of(rules_by_port(policy, direction, transport, side));
             }
         }
+    }
+    tables.header.signature_ports_left_alone = pages.map_of(signatures_by_port(policy));
+}
+
+// The patterns of all signatures, by rule.
+std::vector<SignaturePattern> patterns_of(const Policy& policy) {
+    std::vector<SignaturePattern> out;
+    for (std::size_t r = 0; r < policy.rules.size(); ++r) {
+        const auto& signature = policy.rules[r].signature;
+        if (signature && signature->protocol == PayloadProtocol::pattern) {
+            out.push_back({RuleIndex{static_cast<std::uint8_t>(r)}, signature->pattern});
+        }
+    }
+    return out;
+}
+
+// Behind the classes.
+void compile_signatures(const Policy& policy, ImageHeader& header) {
+    RuleSet all = 0;
+    for (std::size_t r = 0; r < policy.rules.size(); ++r) {
+        if (const auto& signature = policy.rules[r].signature) {
+            RuleSet& rules = header.signature_rules[static_cast<unsigned>(signature->protocol)];
+            rules = static_cast<RuleSet>(rules | rule_bit(r));
+            all = static_cast<RuleSet>(all | rule_bit(r));
+        }
+    }
+    for (std::size_t c = 0; c < header.class_count; ++c) {
+        const ClassEntry& entry = header.classes[c];
+        const bool acts = ((entry.drop | entry.monitor) & all) != 0;
+        header.signature_classes |= std::uint64_t{acts ? 1U : 0U} << c;
     }
 }
 
@@ -235,6 +287,7 @@ void for_each_section(Tables& tables, Visitor&& visit) {
     visit(header.exemption_tables6, tables.exemptions6.tables);
     visit(header.exemptions4, tables.exemptions4.entries);
     visit(header.exemptions6, tables.exemptions6.entries);
+    visit(header.pattern_database, tables.pattern_database);
 }
 
 ImageBytes lay_out(Tables& tables) {
@@ -277,6 +330,12 @@ Result<ImageBytes> compile(const Policy& policy, const SlotLayout& layout, UnixS
     header.rule_count = static_cast<std::uint8_t>(policy.rules.size());
     header.slot_count = layout.slot_count();
     compile_classes(policy, header);
+    compile_signatures(policy, header);
+    Result<std::vector<std::byte>> patterns = compile_patterns(patterns_of(policy));
+    if (!patterns) {
+        return patterns.errors();
+    }
+    tables.pattern_database = std::move(patterns).value();
     compile_ports(policy, tables);
     compile_pools(policy, layout, tables);
     compile_smarthosts(policy, tables);

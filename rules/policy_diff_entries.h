@@ -155,6 +155,10 @@ struct RuleEntry {
         return out.take();
     }
 
+    [[nodiscard]] static std::string protocol_text(const Rule& one) {
+        return one.signature ? std::string(label(one.signature->protocol)) : "none";
+    }
+
     struct Part {
         std::string_view what;
         std::string ours;
@@ -171,7 +175,16 @@ struct RuleEntry {
                 policy_diff_entries::text_of(rule->*value),
                 policy_diff_entries::text_of(other.rule->*value)};
         };
+        const Signature none{PayloadProtocol::pattern, {}, {}};
+        const Signature ours = rule->signature.value_or(none);
+        const Signature theirs = other.rule->signature.value_or(none);
         return {
+            Part{"protocol", protocol_text(*rule), protocol_text(*other.rule)},
+            Part{"pattern", ours.pattern, theirs.pattern},
+            Part{
+                "ports_left_alone",
+                to_string(ours.ports_left_alone),
+                to_string(theirs.ports_left_alone)},
             ports("outbound_source_ports", &Rule::outbound_source_ports),
             ports("outbound_destination_ports", &Rule::outbound_destination_ports),
             ports("inbound_source_ports", &Rule::inbound_source_ports),

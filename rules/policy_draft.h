@@ -63,6 +63,7 @@ void for_each_table(
 find_table(const TomlDocument& document, std::string_view key);
 
 void read_rules(const TomlDocument& document, PolicyDraft& draft);
+void read_signatures(const TomlDocument& document, PolicyDraft& draft);
 void read_classes(const TomlDocument& document, PolicyDraft& draft);
 void read_pools(const TomlDocument& document, PolicyDraft& draft);
 void read_unattributed(const TomlDocument& document, PolicyDraft& draft);
@@ -80,6 +81,22 @@ struct NamedRule {
 
 [[nodiscard]] std::vector<NamedRule>
 read_rule_names(const TableReader& table, std::string_view key, PolicyDraft& draft);
+
+// Reports a name that no rule or signature may have.
+void check_rule_name(const TextValue& name, ErrorList& errors);
+
+// The ports of the list at `key`, merged into `out` and, where wanted, as written into `entries`.
+void read_ports(
+    const TableReader& table,
+    std::string_view key,
+    PolicyDraft& draft,
+    std::vector<PortRange>& out,
+    std::vector<PortEntry>* entries
+);
+
+// Puts a rule behind all others; an error if there are too many. `far_ports` are its entries that name ports of the
+// far end.
+void append_rule(Rule rule, std::vector<PortEntry> far_ports, PolicyDraft& draft);
 
 // The class that `name` names, or nothing, with an error.
 [[nodiscard]] std::optional<ClassIndex> resolve_class(const TextValue& name, PolicyDraft& draft);

@@ -24,7 +24,7 @@ struct TopKey {
     Shape shape;
 };
 
-constexpr std::array<TopKey, 10> kTopKeys = {{
+constexpr std::array<TopKey, 11> kTopKeys = {{
     {"version", Shape::integer},
     {"pool", Shape::tables},
     {"class", Shape::tables},
@@ -32,6 +32,7 @@ constexpr std::array<TopKey, 10> kTopKeys = {{
     {"smarthosts", Shape::table},
     {"exemption", Shape::tables},
     {"rule", Shape::tables},
+    {"signature", Shape::tables},
     {"subscriber", Shape::tables},
     {"inspection", Shape::table},
     {"unclassifiable", Shape::table},
@@ -155,6 +156,7 @@ Result<Policy> parse_policy(
     if (check_version(document, draft.errors)) {
         check_top_keys(document, draft.errors);
         read_rules(document, draft);
+        read_signatures(document, draft);
         read_classes(document, draft);
         read_pools(document, draft);
         read_unattributed(document, draft);

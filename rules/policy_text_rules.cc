@@ -32,28 +32,6 @@ bool is_reason_label(std::string_view name) {
     });
 }
 
-void check_rule_name(const TextValue& name, ErrorList& errors) {
-    constexpr std::string_view kFirst = "abcdefghijklmnopqrstuvwxyz";
-    constexpr std::string_view kAll = "abcdefghijklmnopqrstuvwxyz0123456789-";
-    const bool well_formed = name.text.size() <= kNameBytesMax
-                             && kFirst.find(name.text.front()) != std::string_view::npos
-                             && name.text.find_first_not_of(kAll) == std::string_view::npos;
-    if (!well_formed) {
-        errors.add(
-            name.at,
-            in_quotes(name.text) + " is not a name for a rule",
-            "begin with a letter of a-z, go on with a-z, 0-9 and '-', at most "
-                + std::to_string(kNameBytesMax) + " characters"
-        );
-    } else if (is_reason_label(name.text)) {
-        errors.add(
-            name.at,
-            in_quotes(name.text) + " is the name of a reason for a verdict",
-            "choose another name for the rule"
-        );
-    }
-}
-
 void read_transport(const TableReader& table, PolicyDraft& draft, Rule& rule) {
     const TextValue* const list = table.require("transport", TextKind::list);
     if (list == nullptr) {
@@ -105,29 +83,6 @@ std::optional<PortRange> read_port(
     return range.value();
 }
 
-// The ports at `key`, merged into `out` and as written into `entries`.
-void read_ports(
-    const TableReader& table,
-    std::string_view key,
-    PolicyDraft& draft,
-    std::vector<PortRange>& out,
-    std::vector<PortEntry>* entries
-) {
-    const TextValue* const list = table.find(key, TextKind::list);
-    if (list == nullptr) {
-        return;
-    }
-    for (const TextValue& item : list->items) {
-        if (const std::optional<PortRange> range = read_port(table, key, item, draft.errors)) {
-            out.push_back(*range);
-            if (entries != nullptr) {
-                entries->push_back({*range, item.at});
-            }
-        }
-    }
-    out = merge(std::move(out));
-}
-
 struct RuleText {
     Rule rule;
     std::vector<PortEntry> far_ports;
@@ -170,21 +125,70 @@ void add_rule(RuleText text, PolicyDraft& draft) {
         draft.far_ports[replaced->value] = std::move(text.far_ports);
         return;
     }
-    if (rules.size() < kRulesMax) {
-        rules.push_back(std::move(text.rule));
-        draft.far_ports.push_back(std::move(text.far_ports));
-        return;
-    }
-    if (std::exchange(draft.all_rules_known, false)) {
-        draft.errors.add(
-            {text.rule.where.line, text.rule.where.column},
-            "more than " + std::to_string(kRulesMax) + " rules, the built-in ones included",
-            "put more ports into one rule"
+    append_rule(std::move(text.rule), std::move(text.far_ports), draft);
+}
+
+}  // namespace
+
+void check_rule_name(const TextValue& name, ErrorList& errors) {
+    constexpr std::string_view kFirst = "abcdefghijklmnopqrstuvwxyz";
+    constexpr std::string_view kAll = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    const bool well_formed = name.text.size() <= kNameBytesMax
+                             && kFirst.find(name.text.front()) != std::string_view::npos
+                             && name.text.find_first_not_of(kAll) == std::string_view::npos;
+    if (!well_formed) {
+        errors.add(
+            name.at,
+            in_quotes(name.text) + " is not a name for a rule",
+            "begin with a letter of a-z, go on with a-z, 0-9 and '-', at most "
+                + std::to_string(kNameBytesMax) + " characters"
+        );
+    } else if (is_reason_label(name.text)) {
+        errors.add(
+            name.at,
+            in_quotes(name.text) + " is the name of a reason for a verdict",
+            "choose another name for the rule"
         );
     }
 }
 
-}  // namespace
+void read_ports(
+    const TableReader& table,
+    std::string_view key,
+    PolicyDraft& draft,
+    std::vector<PortRange>& out,
+    std::vector<PortEntry>* entries
+) {
+    const TextValue* const list = table.find(key, TextKind::list);
+    if (list == nullptr) {
+        return;
+    }
+    for (const TextValue& item : list->items) {
+        if (const std::optional<PortRange> range = read_port(table, key, item, draft.errors)) {
+            out.push_back(*range);
+            if (entries != nullptr) {
+                entries->push_back({*range, item.at});
+            }
+        }
+    }
+    out = merge(std::move(out));
+}
+
+void append_rule(Rule rule, std::vector<PortEntry> far_ports, PolicyDraft& draft) {
+    if (draft.policy.rules.size() < kRulesMax) {
+        draft.policy.rules.push_back(std::move(rule));
+        draft.far_ports.push_back(std::move(far_ports));
+        return;
+    }
+    if (std::exchange(draft.all_rules_known, false)) {
+        draft.errors.add(
+            {rule.where.line, rule.where.column},
+            "more than " + std::to_string(kRulesMax)
+                + " rules, the built-in ones and signatures included",
+            "put more ports into one rule"
+        );
+    }
+}
 
 void read_rules(const TomlDocument& document, PolicyDraft& draft) {
     draft.policy.rules = built_in_rules();

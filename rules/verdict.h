@@ -31,6 +31,7 @@ enum class Reason : std::uint8_t {
     spoofed,
     rule,
     monitored,
+    payload_signature,
     // Faults, each with an entry in [unclassifiable] that says pass or drop.
     malformed_ip,
     truncated_transport,
@@ -52,7 +53,7 @@ enum class Reason : std::uint8_t {
     no_policy,
 };
 
-inline constexpr unsigned kReasonCount = 19;
+inline constexpr unsigned kReasonCount = 20;
 inline constexpr Reason kFirstFault = Reason::malformed_ip;
 inline constexpr unsigned kFaultCount = 9;
 
@@ -88,6 +89,12 @@ inline constexpr std::array<ReasonInfo, kReasonCount> kReasons = {{
      false,
      "A rule that the class only monitors names the port: it would have been dropped.",
      "README, what it does"},
+    {Reason::payload_signature,
+     "payload-signature",
+     true,
+     true,
+     "What the TCP flow carries matches a signature, which the class drops or only monitors.",
+     "RFC 5068 section 4 (BCP 134)"},
     {Reason::malformed_ip,
      "malformed-ip",
      true,

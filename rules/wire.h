@@ -57,6 +57,7 @@ inline constexpr std::uint8_t kShim6 = 140;
 
 inline constexpr std::uint8_t kTcpFlagSyn = 0x02;
 inline constexpr std::uint8_t kTcpFlagAck = 0x10;
+inline constexpr std::uint32_t kTcpBytes = 20;  // without options
 inline constexpr std::uint32_t kTcpFlagsOffset = 13;
 inline constexpr std::uint32_t kUdpBytes = 8;
 inline constexpr std::uint16_t kUdpTeredo = 3544;  // RFC 4380

@@ -14,12 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import scenarios_ipv4
 import scenarios_ipv6
 import scenarios_link
+import scenarios_payload
 import scenarios_policy
 import scenarios_ports
 import scenarios_tunnels
 from scenario import HERE, Scenario, catalogue, files_of
 
-MODULES = (scenarios_ports, scenarios_policy, scenarios_link, scenarios_ipv4, scenarios_ipv6, scenarios_tunnels)
+MODULES = (scenarios_ports, scenarios_policy, scenarios_payload, scenarios_link, scenarios_ipv4, scenarios_ipv6, scenarios_tunnels)
 GENERATED_NAMES = ("scenario.toml", "expected.tsv", "frames.pcap")
 
 

@@ -36,7 +36,7 @@ TEST_CASE("unknown keys and tables") {
         refused("zone = 3\n" + std::string(kBase))
         == Lines{"policy.toml:1:1: unknown key 'zone' (known tables: version, pool, class, "
                  "unattributed, smarthosts,"
-                 " exemption, rule, subscriber, inspection, unclassifiable)"}
+                 " exemption, rule, signature, subscriber, inspection, unclassifiable)"}
     );
     CHECK(
         errors_in("[unclassifiable]\nmalformedip = \"drop\"\n")
@@ -385,7 +385,8 @@ TEST_CASE("limits of version 1") {
     rules += "[[class]]\nname = \"c\"\ndrop = [\"r13\"]\n";  // not known, but not one more error
     CHECK(
         errors_in(rules)
-        == Lines{"policy.toml:55:1: more than 14 rules, the built-in ones included (put more ports "
+        == Lines{"policy.toml:55:1: more than 14 rules, the built-in ones and signatures included "
+                 "(put more ports "
                  "into one rule)"}
     );
 

@@ -187,7 +187,7 @@ TEST_CASE("nesting is bounded") {
         errors_in("x" + repeated(".x", many) + " = 1\n")
         == Lines{"policy.toml:7:1: more than 100 unknown tables or dotted keys, the first is '"
                  + repeated("x.", 40) + "...' (known tables: version, pool, class, unattributed, smarthosts,"
-                 " exemption, rule, subscriber, inspection, unclassifiable)"}
+                 " exemption, rule, signature, subscriber, inspection, unclassifiable)"}
     );
     CHECK(errors_in("[x" + repeated(".x", many) + "]\n").size() == 1);
     CHECK(errors_in(repeated("[[x]]\n", many)).size() == 1);

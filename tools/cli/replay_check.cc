@@ -99,7 +99,10 @@ private:
     void check_rules() {
         std::array<OutcomeTally, kRulesMax> recorded{};
         for (const OutcomeRow& row : tally_.rows()) {
-            if (row.reason == Reason::rule && row.rule < kRulesMax) {
+            const bool dropped =
+                row.reason == Reason::rule
+                || (row.reason == Reason::payload_signature && row.verdict == Verdict::drop);
+            if (dropped && row.rule < kRulesMax) {
                 recorded[row.rule].add(row.tally);
             }
         }
