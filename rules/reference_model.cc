@@ -1,5 +1,6 @@
 #include "rules/reference_model.h"
 
+#include "rules/port_list.h"
 #include "rules/reference_match.h"
 #include "rules/reference_reader.h"
 
@@ -74,6 +75,7 @@ public:
             if (headers.size() > 1) {
                 note("header " + std::to_string(i + 1), [&] { return summary(outcome); });
             }
+            note_signatures(headers[i], outcome);
             if (!decisive || outranks(outcome, *decisive)) {
                 decisive = outcome;
             }
@@ -233,6 +235,32 @@ private:
         }
         return drops(action) ? HeaderOutcome{Verdict::drop, Reason::rule, rule, false}
                              : HeaderOutcome{Verdict::pass, Reason::monitored, rule, false};
+    }
+
+    // One frame does not tell what its flow carries: what signatures would make of it is told beside the verdict.
+    void note_signatures(const ReferenceHeader& header, const HeaderOutcome& outcome) {
+        if (outcome.reason != Reason::no_rule || header.protocol != 6 || !header.ports) {
+            return;
+        }
+        const std::uint16_t far_port =
+            direction_ == Direction::outbound ? header.ports->destination : header.ports->source;
+        for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
+            const Rule& rule = policy_.rules[i];
+            const Action action = service_class().actions[i];
+            if (!rule.signature || action == Action::pass) {
+                continue;
+            }
+            const bool left_alone = far_port == kSubmissionPort || far_port == kSubmissionsPort
+                                    || contains(rule.signature->ports_left_alone, far_port);
+            note("signature", [&] {
+                const std::string deed = drops(action) ? " drops" : " only monitors";
+                return rule.name + place_of(rule.where)
+                       + (left_alone ? " leaves port " + std::to_string(far_port) + " alone"
+                                     : ": class " + service_class().name + deed
+                                           + " the flow if it carries "
+                                           + std::string(label(rule.signature->protocol)));
+            });
+        }
     }
 
     static Reason plain_reason(const ReferenceHeader& header) {
