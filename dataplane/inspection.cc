@@ -179,10 +179,7 @@ void inspect_payloads(WorkerState& state, Direction direction, const Burst& burs
         const FlowFinding finding = inspection.flows.see(
             inspection.segments[i],
             inspection.hashes[i],
-            direction,
-            inspection.wanted[i],
-            inspection.patterns,
-            state.now_s
+            {direction, inspection.wanted[i], inspection.patterns, state.now_s}
         );
         if (finding.any()) [[unlikely]] {
             decide_by_payload(state, burst, finding, i);

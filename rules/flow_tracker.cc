@@ -334,14 +334,13 @@ FlowRecord* FlowTracker::begin_inspection(
 FlowFinding FlowTracker::see(
     const TcpSegment& segment,
     const FlowHash& hash,
-    Direction direction,
-    WantedSignatures wanted,
-    const PatternScanner& scanner,
-    std::uint32_t now_s
+    const FlowContext& context
 ) noexcept {
+    const std::uint32_t now_s = context.now_s;
+    const PatternScanner& scanner = context.scanner;
     FlowEntry* entry = find(hash);
     const bool syn = segment.has(wire::kTcpFlagSyn);
-    const unsigned side = index_of(direction);
+    const unsigned side = index_of(context.direction);
     if (entry != nullptr && entry->state >= State::nothing) {
         const bool found = entry->state != State::nothing;
         const bool opens = syn && !segment.has(wire::kTcpFlagAck);
@@ -374,7 +373,7 @@ FlowFinding FlowTracker::see(
         return {};
     }
     record->seen_s = now_s;
-    judge(*entry, *record, side, wanted, scanner);
+    judge(*entry, *record, side, context.wanted, scanner);
     FlowFinding out = finding_of(*entry, scanner.number);
     out.fresh = out.any();
     return out;

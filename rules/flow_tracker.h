@@ -44,6 +44,14 @@ struct WantedSignatures {
     [[nodiscard]] bool any() const noexcept { return protocols != 0 || patterns != 0; }
 };
 
+// What goes with a segment: the direction it came in, what is looked for, and when, in coarse monotonic seconds.
+struct FlowContext {
+    Direction direction = Direction::outbound;
+    WantedSignatures wanted;
+    const PatternScanner& scanner;
+    std::uint32_t now_s = 0;
+};
+
 // What is known of a flow.
 struct FlowFinding {
     ProtocolSet protocols = 0;
@@ -143,14 +151,9 @@ public:
         return &buckets_[hash.place & mask_];
     }
 
-    // Takes note of a segment, and says what is known of its flow. `now_s`: coarse monotonic seconds.
+    // Takes note of a segment, and says what is known of its flow.
     [[nodiscard]] FlowFinding
-    see(const TcpSegment& segment,
-        const FlowHash& hash,
-        Direction direction,
-        WantedSignatures wanted,
-        const PatternScanner& scanner,
-        std::uint32_t now_s) noexcept;
+    see(const TcpSegment& segment, const FlowHash& hash, const FlowContext& context) noexcept;
 
     [[nodiscard]] const FlowStatistics& statistics() const noexcept { return statistics_; }
 

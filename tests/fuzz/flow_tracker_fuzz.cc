@@ -77,13 +77,11 @@ extern "C" int LLVMFuzzerTestOneInput(  // NOLINT(readability-identifier-naming)
         left = left.subspan(payload.size());
         now_s += head[2] % 4;
         const TcpSegment segment = segment_of(head, payload);
+        const Direction direction =
+            (head[0] & 0x80U) != 0 ? Direction::inbound : Direction::outbound;
+        const PatternScanner none;
         const FlowFinding finding = tracker.see(
-            segment,
-            tracker.hash_of(segment),
-            (head[0] & 0x80U) != 0 ? Direction::inbound : Direction::outbound,
-            {kBuiltInProtocols, 0},
-            {},
-            now_s
+            segment, tracker.hash_of(segment), {direction, {kBuiltInProtocols, 0}, none, now_s}
         );
         const bool young = now_s < FlowTracker::kFoundSeconds;
         require(!young || !found[segment.near_port] || finding.any(), "a finding was lost");

@@ -35,7 +35,7 @@ struct Table {
     see(const TcpSegment& segment,
         Direction direction = Direction::outbound,
         WantedSignatures wanted = kAll) {
-        return tracker.see(segment, tracker.hash_of(segment), direction, wanted, scanner, now_s);
+        return tracker.see(segment, tracker.hash_of(segment), {direction, wanted, scanner, now_s});
     }
 
     std::vector<FlowBucket> buckets;
