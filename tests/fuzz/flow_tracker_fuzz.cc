@@ -75,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(  // NOLINT(readability-identifier-naming)
         left = left.subspan(kHeadBytes);
         const auto payload = left.first(std::min<std::size_t>(head[5], left.size()));
         left = left.subspan(payload.size());
-        now_s += head[2] % 4;
+        now_s += head[2] % 4U;
         const TcpSegment segment = segment_of(head, payload);
         const Direction direction =
             (head[0] & 0x80U) != 0 ? Direction::inbound : Direction::outbound;
