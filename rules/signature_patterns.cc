@@ -21,6 +21,8 @@ constexpr unsigned kFlags = HS_FLAG_SINGLEMATCH | HS_FLAG_DOTALL;
 constexpr std::size_t kSerialisedBytesMin = 32;
 
 struct FreeInfo {
+    // Hyperscan's own allocator is malloc, unless it is given another one.
+    // NOLINTNEXTLINE(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory)
     void operator()(void* memory) const noexcept { std::free(memory); }
 };
 
