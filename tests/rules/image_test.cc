@@ -128,8 +128,8 @@ TEST_CASE("other formats and versions are refused by name") {
         == "policy image refused: not a policy image"
     );
     CHECK(
-        refusal_after([](ImageBytes& image) { header_of(image).version = 3; })
-        == "policy image refused: format version 3, this dataplane reads 2"
+        refusal_after([](ImageBytes& image) { header_of(image).version = 4; })
+        == "policy image refused: format version 4, this dataplane reads 3"
     );
     CHECK(
         refusal_after([](ImageBytes& image) { header_of(image).header_bytes += 8; })
