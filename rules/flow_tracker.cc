@@ -312,7 +312,7 @@ FlowRecord* FlowTracker::begin_inspection(
     record->used = true;
     record->first_side = static_cast<std::uint8_t>(side);
     for (unsigned known = 0; known < kDirectionCount; ++known) {
-        if (entry->state == State::opening && ((entry->detail >> known) & 1U) != 0) {
+        if (entry->state == State::opening && (std::uint32_t{entry->detail} >> known & 1U) != 0) {
             record->sides[known].base = entry->words[known];
             record->sides[known].based = true;
         }
