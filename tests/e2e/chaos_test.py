@@ -87,7 +87,8 @@ class ChaosTest(unittest.TestCase):
         listed = self.exemptions()
         self.assertEqual({one["rule"] for one in listed}, {SMTP, SMB} if self.exempt[-1] else set(), self.done)
         for one in listed:
-            key = one["rule"], one["created"]
+            # An object that goes and comes again counts anew, be it within the second of its "created".
+            key = one["rule"], len(self.exempt)
             self.assertGreaterEqual(one["passed"]["frames"], self.passed.get(key, 0), self.done)
             self.passed[key] = one["passed"]["frames"]
 

@@ -62,7 +62,11 @@ TEST_CASE("the fast path agrees with the reference model") {
     }
     // Agreement is worth something only if the frames reach every verdict for every reason.
     for (const ReasonInfo& row : kReasons) {
-        if (row.reason != Reason::no_policy && cases >= 1'000'000) {
+        // Neither a missing policy nor what flows carry is seen in one frame.
+        if (row.reason == Reason::no_policy || row.reason == Reason::payload_signature) {
+            continue;
+        }
+        if (cases >= 1'000'000) {
             INFO(row.label);
             CHECK((coverage[0][index_of(row.reason)] > 0) == row.may_pass);
             CHECK((coverage[1][index_of(row.reason)] > 0) == row.may_drop);
