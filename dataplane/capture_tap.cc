@@ -110,9 +110,10 @@ void CaptureTap::copy(
     record.subscriber = owner.address;
     record.slot = state.judged.slots[i];
     record.frame_bytes = frame->pkt_len;
-    record.copied_bytes = static_cast<std::uint16_t>(
-        std::min({frame->pkt_len, order_.filter.snap_bytes, kCaptureSnapMax})
-    );
+    // Kept here: the reader may write to the record, and must not choose how much is copied.
+    const std::uint32_t copied =
+        std::min({frame->pkt_len, order_.filter.snap_bytes, kCaptureSnapMax});
+    record.copied_bytes = static_cast<std::uint16_t>(copied);
     record.port = state.port;
     record.family = owner.family;
     record.subscriber_prefix_length = state.image != nullptr && owner.pool != 0
@@ -122,9 +123,9 @@ void CaptureTap::copy(
     record.reason = outcome.reason;
     record.rule = outcome.rule;
     record.direction = direction;
-    const void* const bytes = rte_pktmbuf_read(frame, 0, record.copied_bytes, record.bytes.data());
+    const void* const bytes = rte_pktmbuf_read(frame, 0, copied, record.bytes.data());
     if (bytes != nullptr && bytes != record.bytes.data()) {
-        std::memcpy(record.bytes.data(), bytes, record.copied_bytes);
+        std::memcpy(record.bytes.data(), bytes, copied);
     }
     ring.written.store(written + 1, std::memory_order_release);
     state.counters->captured_frames.add(1);
