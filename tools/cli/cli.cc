@@ -426,9 +426,11 @@ void add_events(CLI::App& app, Action& action) {
             options->window_s,
             "Seconds of silence about the same subscriber, rule and destination"
         )
+        ->check(CLI::Range(0, 86'400))
         ->type_name("SECONDS")
         ->capture_default_str();
     command->add_option("--rate", options->limits.per_second, "Lines a second, at most")
+        ->check(CLI::Range(1, 1'000'000))
         ->type_name("N")
         ->capture_default_str();
     command->footer("Exit status: 0 done, 2 could not run.\n\n"
