@@ -5,8 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <bitset>
-#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -21,14 +19,6 @@ UnixSeconds unix_now() {
                std::chrono::system_clock::now().time_since_epoch()
     )
         .count();
-}
-
-auto key_of(const ExemptionObject& object) {
-    return std::tie(object.subscriber, object.rule);
-}
-
-bool before(const ExemptionObject& a, const ExemptionObject& b) {
-    return key_of(a) < key_of(b);
 }
 
 struct Passed {
@@ -46,6 +36,38 @@ Passed passed_at(const CounterMapping& counters, OverlayPlace place) {
     return out;
 }
 
+void count_object(ExemptionObject& object, const CounterMapping& counters) {
+    if (!object.place) {
+        return;
+    }
+    const std::uint64_t instance = counters.header().instance;
+    if (object.counted_instance != instance) {
+        object.counted_instance = instance;  // another dataplane began at zero
+        object.counted_frames = 0;
+        object.counted_flows = 0;
+    }
+    const Passed now = passed_at(counters, *object.place);
+    object.counts_unsaved |= now.frames != object.counted_frames;
+    object.frames += now.frames - object.counted_frames;
+    object.flows += now.flows - object.counted_flows;
+    object.counted_frames = now.frames;
+    object.counted_flows = now.flows;
+}
+
+void take_counts(ExemptionObject& to, const ExemptionObject& from) {
+    to.place = from.place;
+    to.frames = from.frames;
+    to.flows = from.flows;
+    to.counted_instance = from.counted_instance;
+    to.counted_frames = from.counted_frames;
+    to.counted_flows = from.counted_flows;
+    to.counts_unsaved = from.counts_unsaved;
+}
+
+bool is_folded(std::size_t objects) {
+    return objects > kOverlayPlaces;
+}
+
 }  // namespace
 
 ExemptionDesk::ExemptionDesk(
@@ -57,21 +79,20 @@ ExemptionDesk::ExemptionDesk(
     : options_(std::move(options))
     , publisher_(publisher)
     , books_(books)
-    , path_(options_.state_folder.empty() ? "" : options_.state_folder / "exemptions.state")
     , audit_(options_.state_folder.empty() ? "" : options_.state_folder / "audit.log")
+    , store_(options_.state_folder.empty() ? "" : options_.state_folder / "exemptions.state")
+    , set_(std::make_shared<ExemptionSet>())
     , saved_(Clock::now()) {
-    if (!path_.empty()) {
-        if (auto loaded = load_exemptions(path_)) {
-            objects_ = std::move(loaded).value();
-            std::sort(objects_.begin(), objects_.end(), before);
-        } else {
-            problems.insert(problems.end(), loaded.errors().begin(), loaded.errors().end());
-        }
+    ExemptionStep loaded;
+    for (auto& [key, object] : store_.load(problems)) {
+        loaded.put.push_back(std::move(object));
     }
+    settle_places(loaded);
+    set_ = set_after(loaded);
+    static_cast<void>(take_over(std::move(loaded)));
     expire();
-    assign_places(objects_);
     // Without a policy yet this only tells the publisher.
-    static_cast<void>(publisher_.set_exemptions(set_of(objects_)));
+    static_cast<void>(publisher_.set_exemptions(set_));
     look_over();
     thread_ = std::thread([this] { run(); });
 }
@@ -84,10 +105,8 @@ ExemptionDesk::~ExemptionDesk() {
     stopping_.notify_all();
     thread_.join();
     const std::lock_guard change(change_mutex_);
-    const std::lock_guard lock(mutex_);
-    count();
-    if (counted_) {
-        static_cast<void>(save(objects_));
+    if (const ExemptionStep counts = unsaved_counts(); !counts.put.empty()) {
+        static_cast<void>(keep(counts));
     }
 }
 
@@ -107,8 +126,7 @@ ExemptionDesk::add(const ExemptionRequest& request, const std::string& user, std
             }
         }
     }
-    Objects next = list();
-    Objects touched;
+    ExemptionStep step;
     for (const std::string& rule : request.rules) {
         ExemptionObject object;
         object.subscriber = request.subscriber;
@@ -119,21 +137,13 @@ ExemptionDesk::add(const ExemptionRequest& request, const std::string& user, std
         object.uid = uid;
         object.created = unix_now();
         object.expires = request.expires;
-        const auto at = std::lower_bound(next.begin(), next.end(), object, before);
-        if (at != next.end() && key_of(*at) == key_of(object)) {
-            object.place = at->place;
-            object.frames = at->frames;
-            object.flows = at->flows;
-            object.counted_instance = at->counted_instance;
-            object.counted_frames = at->counted_frames;
-            object.counted_flows = at->counted_flows;
-            *at = object;
-        } else {
-            next.insert(at, object);
+        const std::lock_guard lock(mutex_);
+        if (const auto same = objects_.find(key_of(object)); same != objects_.end()) {
+            take_counts(object, same->second);
         }
-        touched.push_back(std::move(object));
+        step.put.push_back(std::move(object));
     }
-    if (next.size() > kObjectsMax) {
+    if (size_after(step) > kObjectsMax) {
         return ExemptionFailure{
             ExemptionRefusal::too_many,
             {Error{
@@ -141,10 +151,11 @@ ExemptionDesk::add(const ExemptionRequest& request, const std::string& user, std
                 "there are " + std::to_string(kObjectsMax) + " exemptions already",
                 "write them into the policy file"}}};
     }
+    Objects touched = step.put;
     if (request.dry_run) {
         return ExemptionChange{ApplyState::unchanged, std::move(touched)};
     }
-    return replace(std::move(next), std::move(touched), "exempt-add", user, uid);
+    return make(std::move(step), std::move(touched), "exempt-add", user, uid);
 }
 
 ExemptionAnswer ExemptionDesk::remove(
@@ -154,11 +165,23 @@ ExemptionAnswer ExemptionDesk::remove(
     std::uint32_t uid
 ) {
     const std::lock_guard change(change_mutex_);
-    Objects next;
+    ExemptionStep step;
     Objects touched;
-    for (ExemptionObject& object : list()) {
-        const bool meant = object.subscriber == subscriber && (!rule || object.rule == *rule);
-        (meant ? touched : next).push_back(std::move(object));
+    {
+        const std::lock_guard lock(mutex_);
+        const std::shared_ptr<const CounterMapping> counters = books_.summary()->counters;
+        for (auto at = objects_.lower_bound({subscriber, ""});
+             at != objects_.end() && at->first.subscriber == subscriber;
+             ++at) {
+            if (rule && at->first.rule != *rule) {
+                continue;
+            }
+            if (counters != nullptr && counters == counters_) {
+                count_object(at->second, *counters);
+            }
+            step.erased.push_back(at->first);
+            touched.push_back(at->second);
+        }
     }
     if (touched.empty()) {
         return ExemptionFailure{
@@ -169,24 +192,28 @@ ExemptionAnswer ExemptionDesk::remove(
                 "portcullis exempt list shows those that can be removed; others stand in the "
                 "policy file"}}};
     }
-    return replace(std::move(next), std::move(touched), "exempt-remove", user, uid);
+    return make(std::move(step), std::move(touched), "exempt-remove", user, uid);
 }
 
 std::vector<ExemptionObject> ExemptionDesk::list() {
     const std::lock_guard lock(mutex_);
     count();
-    return objects_;
+    Objects out;
+    out.reserve(objects_.size());
+    for (const auto& [key, object] : objects_) {
+        out.push_back(object);
+    }
+    return out;
 }
 
 std::vector<ExemptionObject> ExemptionDesk::covering(const Address& subscriber) const {
     const std::lock_guard lock(mutex_);
     Objects out;
-    std::copy_if(
-        objects_.begin(),
-        objects_.end(),
-        std::back_inserter(out),
-        [&](const auto& object) { return object.subscriber.contains(subscriber); }
-    );
+    for (const auto& [key, object] : objects_) {
+        if (key.subscriber.contains(subscriber)) {
+            out.push_back(object);
+        }
+    }
     return out;
 }
 
@@ -206,7 +233,7 @@ void ExemptionDesk::look_over() {
     {
         const std::lock_guard lock(mutex_);
         next.objects = objects_.size();
-        for (const ExemptionObject& object : objects_) {
+        for (const auto& [key, object] : objects_) {
             const bool idle = !effect_->problem_of(object.subscriber, object.rule).empty();
             next.without_effect += idle ? 1U : 0U;
             next.passed_frames += object.frames;
@@ -220,100 +247,196 @@ void ExemptionDesk::look_over() {
     overview_ = next;
 }
 
+// With change_mutex_ held: look_over() for a change alone. `before` holds the objects that are no more, or were replaced.
+void ExemptionDesk::look_at(const ExemptionStep& step, const ExemptionObjects& before) {
+    const auto ends_next = [this](const auto& one) {
+        return one.second.expires && one.second.expires == overview_.next_expiry;
+    };
+    if (!effect_ || books_.summary()->policy != effect_policy_
+        || std::any_of(before.begin(), before.end(), ends_next)) {
+        look_over();
+        return;
+    }
+    ExemptionOverview next = overview_;
+    for (const ExemptionKey& key : step.erased) {
+        const bool idle = !effect_->problem_of(key.subscriber, key.rule).empty();
+        next.objects -= 1;
+        next.without_effect -= idle ? 1U : 0U;
+        next.passed_frames -= std::min(next.passed_frames, before.at(key).frames);
+    }
+    for (const ExemptionObject& object : step.put) {
+        const bool is_new = before.count(key_of(object)) == 0;
+        const bool idle = !effect_->problem_of(object.subscriber, object.rule).empty();
+        next.objects += is_new ? 1U : 0U;
+        next.without_effect += is_new && idle ? 1U : 0U;
+        if (object.expires) {
+            next.next_expiry =
+                std::min(next.next_expiry.value_or(*object.expires), *object.expires);
+        }
+    }
+    const std::lock_guard lock(overview_mutex_);
+    overview_ = next;
+}
+
 // With change_mutex_ held: on the disk, then in force; or as it was.
-ExemptionAnswer ExemptionDesk::replace(
-    Objects next,
+ExemptionAnswer ExemptionDesk::make(
+    ExemptionStep step,
     Objects touched,
     std::string_view event,
     const std::string& by,
     std::uint32_t uid
 ) {
-    {
-        const std::lock_guard lock(mutex_);
-        assign_places(next);
-    }
-    if (const auto kept = save(next); !kept) {
+    settle_places(step);
+    if (const auto kept = keep(step); !kept) {
+        mark_places();
         return ExemptionFailure{ExemptionRefusal::storage, kept.errors()};
     }
-    const auto outcome = publisher_.set_exemptions(set_of(next));
+    std::shared_ptr<const ExemptionSet> set = set_after(step);
+    const auto outcome = publisher_.set_exemptions(set);
     if (!outcome) {
-        if (const auto restored = save(list()); !restored) {
+        if (const auto restored = store_.take_back(); !restored) {
             spdlog::error("{}", to_string(restored.errors().front()));
         }
+        mark_places();
         return ExemptionFailure{ExemptionRefusal::dataplane, outcome.errors()};
     }
-    take_over(std::move(next));
-    look_over();
+    set_ = std::move(set);
+    const ExemptionObjects before = take_over(step);
+    look_at(step, before);
     for (const ExemptionObject& object : touched) {
         note(event, object, by, uid);
     }
     return ExemptionChange{outcome.value().state, std::move(touched)};
 }
 
-// Readers have gone on counting while the change was made.
-void ExemptionDesk::take_over(Objects next) {
+std::size_t ExemptionDesk::size_after(const ExemptionStep& step) const {
+    const auto fresh = std::count_if(step.put.begin(), step.put.end(), [this](const auto& object) {
+        return objects_.count(key_of(object)) == 0;
+    });
+    return objects_.size() - step.erased.size() + static_cast<std::size_t>(fresh);
+}
+
+// With change_mutex_ held, or alone: a place for every object that is put. Where there are as many objects as an overlay
+// has places for, or no longer more, all objects are put, with other places.
+void ExemptionDesk::settle_places(ExemptionStep& step) {
     const std::lock_guard lock(mutex_);
-    auto counted = objects_.cbegin();
-    for (ExemptionObject& object : next) {
-        counted = std::lower_bound(counted, objects_.cend(), object, before);
-        if (counted != objects_.cend() && key_of(*counted) == key_of(object)
-            && counted->place == object.place) {
-            object.frames = counted->frames;
-            object.flows = counted->flows;
-            object.counted_instance = counted->counted_instance;
-            object.counted_frames = counted->counted_frames;
-            object.counted_flows = counted->counted_flows;
+    const bool folded = is_folded(size_after(step));
+    if (folded != is_folded(objects_.size())) {
+        ExemptionObjects all = objects_;
+        for (const ExemptionKey& key : step.erased) {
+            all.erase(key);
         }
-    }
-    objects_ = std::move(next);
-}
-
-// Places are given in a circle, so that what the last owner of one let pass has been counted long before.
-void ExemptionDesk::assign_places(Objects& objects) {
-    if (objects.size() > kOverlayPlaces) {
-        for (ExemptionObject& object : objects) {
+        for (ExemptionObject& object : step.put) {
+            all.insert_or_assign(key_of(object), std::move(object));
+        }
+        step.put.clear();
+        for (auto& [key, object] : all) {
             object.place.reset();
+            step.put.push_back(std::move(object));
         }
-        return;
+        used_places_.reset();
     }
-    auto used = std::make_unique<std::bitset<kOverlayPlaces>>();
-    for (ExemptionObject& object : objects) {
-        if (object.place && used->test(*object.place)) {
+    for (ExemptionObject& object : step.put) {
+        if (folded) {
             object.place.reset();
-        }
-        if (object.place) {
-            used->set(*object.place);
-        }
-    }
-    for (ExemptionObject& object : objects) {
-        if (object.place) {
-            continue;
-        }
-        while (used->test(next_place_ % kOverlayPlaces)) {
-            ++next_place_;
-        }
-        object.place = static_cast<OverlayPlace>(next_place_++ % kOverlayPlaces);
-        used->set(*object.place);
-        // What was counted there was somebody else's.
-        object.counted_instance = 0;
-        object.counted_frames = 0;
-        object.counted_flows = 0;
-        if (counters_ != nullptr) {
-            const Passed now = passed_at(*counters_, *object.place);
-            object.counted_instance = counters_->header().instance;
-            object.counted_frames = now.frames;
-            object.counted_flows = now.flows;
+        } else if (!object.place) {
+            give_place(object);
         }
     }
 }
 
-std::shared_ptr<const ExemptionSet> ExemptionDesk::set_of(const Objects& objects) const {
-    auto out = std::make_shared<ExemptionSet>();
-    out->entries.reserve(objects.size());
-    for (const ExemptionObject& object : objects) {
-        out->entries.push_back({object.subscriber, object.rule, object.place.value_or(0)});
+// With the mutex held. Places are given in a circle, so that what the last owner of one let pass has been counted long
+// before.
+void ExemptionDesk::give_place(ExemptionObject& object) {
+    while (used_places_.test(next_place_ % kOverlayPlaces)) {
+        ++next_place_;
+    }
+    object.place = static_cast<OverlayPlace>(next_place_++ % kOverlayPlaces);
+    used_places_.set(*object.place);
+    // What was counted there was somebody else's.
+    object.counted_instance = 0;
+    object.counted_frames = 0;
+    object.counted_flows = 0;
+    if (counters_ != nullptr) {
+        const Passed now = passed_at(*counters_, *object.place);
+        object.counted_instance = counters_->header().instance;
+        object.counted_frames = now.frames;
+        object.counted_flows = now.flows;
+    }
+}
+
+// Frees the places of a change that was not made.
+void ExemptionDesk::mark_places() {
+    const std::lock_guard lock(mutex_);
+    used_places_.reset();
+    for (const auto& [key, object] : objects_) {
+        if (object.place) {
+            used_places_.set(*object.place);
+        }
+    }
+}
+
+// The objects as they will be after `step`.
+std::shared_ptr<const ExemptionSet> ExemptionDesk::set_after(const ExemptionStep& step) const {
+    const auto before = [](const ExemptionSet::Entry& entry, const ExemptionKey& key) {
+        return std::tie(entry.subscriber, entry.rule) < std::tie(key.subscriber, key.rule);
+    };
+    auto out = std::make_shared<ExemptionSet>(*set_);
+    std::vector<ExemptionSet::Entry>& entries = out->entries;
+    for (const ExemptionKey& key : step.erased) {
+        entries.erase(std::lower_bound(entries.begin(), entries.end(), key, before));
+    }
+    for (const ExemptionObject& object : step.put) {
+        const ExemptionKey key = key_of(object);
+        const auto at = std::lower_bound(entries.begin(), entries.end(), key, before);
+        ExemptionSet::Entry entry{key.subscriber, key.rule, object.place.value_or(0)};
+        if (at != entries.end() && at->subscriber == key.subscriber && at->rule == key.rule) {
+            *at = std::move(entry);
+        } else {
+            entries.insert(at, std::move(entry));
+        }
     }
     return out;
+}
+
+// Returns the objects that are no more, or were replaced. Readers have gone on counting while the change was made.
+ExemptionObjects ExemptionDesk::take_over(ExemptionStep step) {
+    const std::lock_guard lock(mutex_);
+    ExemptionObjects out;
+    for (const ExemptionKey& key : step.erased) {
+        const auto gone = objects_.find(key);
+        if (gone->second.place) {
+            used_places_.reset(*gone->second.place);
+        }
+        out.insert(objects_.extract(gone));
+    }
+    for (ExemptionObject& object : step.put) {
+        const ExemptionKey key = key_of(object);
+        const auto same = objects_.find(key);
+        if (same != objects_.end() && same->second.place == object.place) {
+            take_counts(object, same->second);
+        }
+        if (same != objects_.end()) {
+            out.insert(objects_.extract(same));
+        }
+        objects_.emplace(key, std::move(object));
+    }
+    return out;
+}
+
+// With change_mutex_ held: `step` is on the disk when it has succeeded, else it is as before.
+Result<std::monostate> ExemptionDesk::keep(const ExemptionStep& step) {
+    if (store_.must_be_rewritten()) {
+        if (auto written = store_.rewrite(snapshot()); !written) {
+            return written;
+        }
+    }
+    return store_.append(step);
+}
+
+ExemptionObjects ExemptionDesk::snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return objects_;
 }
 
 // The change is made whether or not it can be told.
@@ -357,48 +480,31 @@ void ExemptionDesk::count() {
 }
 
 void ExemptionDesk::count_from(const CounterMapping& counters) {
-    const std::uint64_t instance = counters.header().instance;
-    for (ExemptionObject& object : objects_) {
-        if (!object.place) {
-            continue;
-        }
-        if (object.counted_instance != instance) {
-            object.counted_instance = instance;  // another dataplane began at zero
-            object.counted_frames = 0;
-            object.counted_flows = 0;
-        }
-        const Passed now = passed_at(counters, *object.place);
-        counted_ |= now.frames != object.counted_frames;
-        object.frames += now.frames - object.counted_frames;
-        object.flows += now.flows - object.counted_flows;
-        object.counted_frames = now.frames;
-        object.counted_flows = now.flows;
+    for (auto& [key, object] : objects_) {
+        count_object(object, counters);
+        counted_ |= object.counts_unsaved;
     }
 }
 
 // With change_mutex_ held, or alone.
 void ExemptionDesk::expire() {
     const UnixSeconds now = unix_now();
-    const auto is_over = [now](const ExemptionObject& object) {
-        return object.expires && *object.expires <= now;
-    };
-    Objects next;
+    ExemptionStep step;
     Objects gone;
     {
         const std::lock_guard lock(mutex_);
-        if (std::none_of(objects_.begin(), objects_.end(), is_over)) {
-            return;
+        for (const auto& [key, object] : objects_) {
+            if (object.expires && *object.expires <= now) {
+                step.erased.push_back(key);
+                gone.push_back(object);
+            }
         }
-        std::partition_copy(
-            objects_.begin(),
-            objects_.end(),
-            std::back_inserter(gone),
-            std::back_inserter(next),
-            is_over
-        );
+    }
+    if (gone.empty()) {
+        return;
     }
     const ExemptionAnswer answer =
-        replace(std::move(next), std::move(gone), "exempt-expire", "portcullis-control", 0);
+        make(std::move(step), std::move(gone), "exempt-expire", "portcullis-control", 0);
     if (const auto* const failed = std::get_if<ExemptionFailure>(&answer)) {
         // Tried again at the next look.
         spdlog::error("an exemption does not expire: {}", to_string(failed->errors.front()));
@@ -413,33 +519,56 @@ void ExemptionDesk::run() {
             const std::lock_guard change(change_mutex_);
             expire();
             save_counts_if_due();
+            compact_if_grown();
             look_over();
         }
         stop_lock.lock();
     }
 }
 
-Result<std::monostate> ExemptionDesk::save(const Objects& objects) const {
-    return path_.empty() ? std::monostate{} : save_exemptions(path_, objects);
+// Objects whose counts have moved since they were saved, which they are from now on.
+ExemptionStep ExemptionDesk::unsaved_counts() {
+    const std::lock_guard lock(mutex_);
+    count();
+    ExemptionStep out;
+    for (auto& [key, object] : objects_) {
+        if (std::exchange(object.counts_unsaved, false)) {
+            out.put.push_back(object);
+        }
+    }
+    counted_ = false;
+    save_soon_ = false;
+    return out;
 }
 
 // With change_mutex_ held.
 void ExemptionDesk::save_counts_if_due() {
-    Objects now;
     {
         const std::lock_guard lock(mutex_);
         count();
         if (!counted_ || (!save_soon_ && Clock::now() - saved_ < options_.save_every)) {
             return;
         }
-        counted_ = false;
-        save_soon_ = false;
-        now = objects_;
     }
     saved_ = Clock::now();
-    if (!save(now)) {
+    const ExemptionStep counts = unsaved_counts();
+    if (!keep(counts)) {
         const std::lock_guard lock(mutex_);
         counted_ = true;
+        for (const ExemptionObject& object : counts.put) {
+            objects_.at(key_of(object)).counts_unsaved = true;
+        }
+    }
+}
+
+// With change_mutex_ held.
+void ExemptionDesk::compact_if_grown() {
+    if (!store_.has_grown() || Clock::now() - compacted_ < options_.save_every) {
+        return;
+    }
+    compacted_ = Clock::now();
+    if (const auto written = store_.rewrite(snapshot()); !written) {
+        spdlog::warn("{}", to_string(written.errors().front()));  // it goes on growing meanwhile
     }
 }
 

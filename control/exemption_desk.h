@@ -15,6 +15,7 @@
 #include "control/exemption_store.h"
 #include "control/publisher.h"
 
+#include <bitset>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -107,17 +108,23 @@ public:
 private:
     using Objects = std::vector<ExemptionObject>;
 
-    [[nodiscard]] ExemptionAnswer replace(
-        Objects next,
+    [[nodiscard]] ExemptionAnswer make(
+        ExemptionStep step,
         Objects touched,
         std::string_view event,
         const std::string& by,
         std::uint32_t uid
     );
-    void take_over(Objects next);
+    [[nodiscard]] std::size_t size_after(const ExemptionStep& step) const;
+    void settle_places(ExemptionStep& step);
+    void give_place(ExemptionObject& object);
+    void mark_places();
+    [[nodiscard]] std::shared_ptr<const ExemptionSet> set_after(const ExemptionStep& step) const;
+    [[nodiscard]] ExemptionObjects take_over(ExemptionStep step);
+    [[nodiscard]] Result<std::monostate> keep(const ExemptionStep& step);
+    [[nodiscard]] ExemptionObjects snapshot() const;
     void look_over();
-    void assign_places(Objects& objects);
-    [[nodiscard]] std::shared_ptr<const ExemptionSet> set_of(const Objects& objects) const;
+    void look_at(const ExemptionStep& step, const ExemptionObjects& before);
     void note(
         std::string_view event,
         const ExemptionObject& object,
@@ -127,21 +134,25 @@ private:
     void count();
     void count_from(const CounterMapping& counters);
     void expire();
+    [[nodiscard]] ExemptionStep unsaved_counts();
     void save_counts_if_due();
+    void compact_if_grown();
     void run();
-    [[nodiscard]] Result<std::monostate> save(const Objects& objects) const;
 
     const ExemptionDeskOptions options_;
     Publisher& publisher_;
     const Bookkeeper& books_;
-    std::filesystem::path path_;  // empty: kept in memory only
 
     std::mutex change_mutex_;  // held for a whole change; before the others
-    AuditLog audit_;           // guarded by it, as is the next one
+    AuditLog audit_;           // guarded by it, as are the next ones
+    ExemptionStore store_;
+    std::shared_ptr<const ExemptionSet> set_;  // of objects_, in their order
     std::chrono::steady_clock::time_point saved_;
+    std::chrono::steady_clock::time_point compacted_;  // or tried to
 
     mutable std::mutex mutex_;  // held for moments; guards what follows
-    Objects objects_;           // by subscriber, then rule; only changes add and remove
+    ExemptionObjects objects_;  // only changes add and remove
+    std::bitset<kOverlayPlaces> used_places_;
     std::uint32_t next_place_ = 0;
     std::shared_ptr<const CounterMapping> counters_;  // that were counted last
     bool counted_ = false;                            // something since the last save

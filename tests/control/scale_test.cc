@@ -192,7 +192,7 @@ TEST_CASE("a full table of subscribers under watch") {
 
 TEST_CASE("as many exemption objects as an overlay has places for") {
     const TempFolder folder;
-    std::vector<ExemptionObject> objects;
+    ExemptionObjects objects;
     for (std::uint32_t i = 0; i + 1 < kOverlayPlaces; ++i) {
         ExemptionObject one;
         one.subscriber.address.family = Family::ipv4;
@@ -203,10 +203,10 @@ TEST_CASE("as many exemption objects as an overlay has places for") {
         one.reason = "runs a mail server of their own";
         one.reference = "ticket " + std::to_string(i);
         one.user = "operator";
-        objects.push_back(std::move(one));
+        objects.emplace(key_of(one), one);
     }
     const auto path = folder.path() / "exemptions.state";
-    REQUIRE(save_exemptions(path, objects));
+    REQUIRE(ExemptionStore(path).rewrite(objects));
     FakeDataplane dataplane(folder.path() / "dp.sock");
     Errors problems;
     Bookkeeper books({}, problems);
@@ -242,12 +242,11 @@ TEST_CASE("as many exemption objects as an overlay has places for") {
         < 0.1
     );
     {
-        const test::FullDisk full(1'000'000);
+        const test::FullDisk full(std::filesystem::file_size(path));
         const ExemptionAnswer refused = desk.add(one, "root", 0);
         REQUIRE(std::holds_alternative<ExemptionFailure>(refused));
         CHECK(std::get<ExemptionFailure>(refused).kind == ExemptionRefusal::storage);
     }
-    const auto kept = load_exemptions(path);
-    REQUIRE(kept);
-    CHECK(kept.value().size() == objects.size());
+    CHECK(ExemptionStore(path).load(problems).size() == objects.size());
+    CHECK(problems.empty());
 }
