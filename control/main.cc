@@ -23,10 +23,12 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include <chrono>
 #include <csignal>
 #include <ctime>
 #include <exception>
 #include <filesystem>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -178,15 +180,18 @@ Result<HttpGuard> guard_of(const Options& options) {
     return out;
 }
 
-Result<Servers>
-serve(const Options& options, const HttpRouter& router, const std::optional<gid_t>& socket_group) {
-    Servers out;
+// Who connects to one of these waits until it is served.
+struct Listeners {
+    FileDescriptor tcp;
+    FileDescriptor local;
+    HttpGuard guard;
+};
+
+Result<Listeners> listen_at(const Options& options, const std::optional<gid_t>& socket_group) {
     auto guard = guard_of(options);
     if (!guard) {
         return guard.errors();
     }
-    const bool encrypted = !guard.value().certificate.empty();
-    const bool login = guard.value().login != nullptr;
     auto local = listen_unix(options.api_socket, socket_group);
     if (!local) {
         return local.errors();
@@ -195,10 +200,17 @@ serve(const Options& options, const HttpRouter& router, const std::optional<gid_
     if (!tcp) {
         return tcp.errors();
     }
-    const std::uint16_t port = port_of(tcp.value());
-    auto local_server = HttpServer::serve(std::move(local).value(), router, {});
+    return Listeners{std::move(tcp).value(), std::move(local).value(), std::move(guard).value()};
+}
+
+Result<Servers> serve(const Options& options, const HttpRouter& router, Listeners listeners) {
+    Servers out;
+    const bool encrypted = !listeners.guard.certificate.empty();
+    const bool login = listeners.guard.login != nullptr;
+    const std::uint16_t port = port_of(listeners.tcp);
+    auto local_server = HttpServer::serve(std::move(listeners.local), router, {});
     auto tcp_server =
-        HttpServer::serve(std::move(tcp).value(), router, {}, std::move(guard).value());
+        HttpServer::serve(std::move(listeners.tcp), router, {}, std::move(listeners.guard));
     if (!local_server || !tcp_server) {
         return local_server ? tcp_server.errors() : local_server.errors();
     }
@@ -298,11 +310,24 @@ int run(const Options& options) {
     api.add_metrics([&desk](MetricFamilies& out) { add_change_metrics(out, *desk.view()); });
     api.add_metrics([&](MetricFamilies& out) { add_exemption_metrics(out, exemptions, books); });
     api.add_metrics([&](MetricFamilies& out) { add_shadow_metrics(out, publisher); });
-    auto servers = serve(options, router, rights.value().admin_group());
+    auto listeners = listen_at(options, rights.value().admin_group());
+    if (!listeners) {
+        return could_not_run(listeners.errors());
+    }
+    // Nobody is told what was saved as if it were what the dataplane has counted since. A dataplane that does not answer
+    // is not waited for.
+    constexpr std::chrono::seconds kFirstLookPatience{2};
+    auto begun = std::async(std::launch::async, [&] {
+        auto outcome = desk.begin();
+        books.look_now();
+        return outcome;
+    });
+    static_cast<void>(begun.wait_for(kFirstLookPatience));
+    auto servers = serve(options, router, std::move(listeners).value());
     if (!servers) {
         return could_not_run(servers.errors());
     }
-    log_outcome(desk.begin());
+    log_outcome(begun.get());
     ::sd_notify(0, "READY=1");
     wait_for_end(signals, servers.value(), source, publisher, desk);
     servers.value() = {};

@@ -14,7 +14,7 @@ from changes import (
     DONE, NO, RECORD_BYTES, VERDICT_AT, Operator, frames_by_verdict, metrics, policy_text, runs_of, start_dataplane,
     write_policies, write_stream,
 )
-from processes import Stage, wait_for
+from processes import Stage, http_get, wait_for
 
 FRAMES = 100_000
 PACE = 2_000
@@ -92,6 +92,18 @@ class Beside(unittest.TestCase):
 
 
 class Exemptions(Beside):
+    def test_the_first_answer_after_a_restart_is_of_now(self):
+        self.start()
+        self.add()
+        counted = wait_for(lambda: self.listed()[0]["passed"]["frames"], "its frames are counted")
+        # What was counted since the last save, and while there is no control, is in the dataplane alone.
+        counted = wait_for(
+            lambda: (now := self.listed()[0]["passed"]["frames"]) > counted and now, "more of its frames are counted")
+        self.control.kill()
+        self.control = self.stage.control("--state", self.stage.folder / "state")
+        first = json.loads(http_get(self.control.port, "/api/v1/exemptions"))["exemptions"][0]["passed"]["frames"]
+        self.assertGreaterEqual(first, counted)
+
     def test_an_exemption_holds_through_everything_until_it_is_removed(self):
         self.start()
         self.wait_for_frames(1_000)
