@@ -3,6 +3,7 @@
 and tcpdump."""
 
 import json
+import os
 import shutil
 import socket
 import struct
@@ -145,10 +146,29 @@ class CaptureTest(unittest.TestCase):
         self.assertIn("rule 'smpt' is not known (did you mean 'smtp'?)", refused("--rule", "smpt"))
         self.assertIn("reason 'rul' is not known (did you mean 'rule'?)", refused("--reason", "rul"))
         self.assertIn("is not an address or prefix", refused("--subscriber", "100.64.0.1/24"))
+        # What is refused writes nothing, which a reader of a pipe could take for a capture.
+        for wrong in (["--rule", "smpt"], []):
+            done = subprocess.run([*words, "-w", "-", *wrong], capture_output=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, b""))
         first.terminate()
         first.communicate(timeout=60)
         # And then the next one may.
         self.assertEqual(len(self.capture([frame("100.64.0.7", 25)], "--count", 1)), 1)
+
+    def test_no_terminal_gets_a_capture(self):
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        self.addCleanup(os.close, theirs)
+        for to in ("-", os.ttyname(theirs), "/dev/stdout"):
+            done = subprocess.run(
+                [BIN / "portcullis", "capture", "--dataplane-socket", self.folder / "dp.sock",
+                 "--socket", self.folder / "control.sock", "--seconds", "1", "-w", to],
+                stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, to)
+            self.assertIn(b"pcapng is not for terminals", done.stderr)
+        os.set_blocking(ours, False)
+        with self.assertRaises(BlockingIOError):
+            os.read(ours, 1)
 
     def test_events(self):
         process = self.follow("events", "--count", 9, "--window", 600)

@@ -56,6 +56,15 @@ void add_exempt(CLI::App& app, Action& action) {
         "--dry-run", options->dry_run, "Say what the rule has dropped so far, change nothing"
     );
     add_common(*add, *options);
+    add->footer(
+        std::string(kStatus)
+        + "Effective when the command returns. An exemption of the same subscriber and rule is "
+          "replaced, and goes on counting.\n\n"
+          "Examples:\n"
+          "  portcullis exempt add 100.64.7.9 --rule smtp --reason 'own mail server' --reference "
+          "'ticket 4711' --expires 30d\n"
+          "  portcullis exempt add 2001:db8:1007:900::/56 --rule smtp --reason test --dry-run\n"
+    );
     add->callback([&action, options] {
         action = [options](Console& console) {
             return run_exempt_add(*options, console);
@@ -68,6 +77,13 @@ void add_exempt(CLI::App& app, Action& action) {
         ->type_name("NAME")
         ->expected(1);
     add_common(*remove, *options);
+    remove->footer(
+        std::string(kStatus)
+        + "Those of the policy file are not removed: they end when they are taken out of it.\n\n"
+          "Examples:\n"
+          "  portcullis exempt remove 100.64.7.9 --rule smtp\n"
+          "  portcullis exempt remove 100.64.7.9\n"
+    );
     remove->callback([&action, options] {
         action = [options](Console& console) {
             return run_exempt_remove(*options, console);
@@ -77,6 +93,13 @@ void add_exempt(CLI::App& app, Action& action) {
     CLI::App* const list =
         command->add_subcommand("list", "List exemptions, with what each has let pass");
     add_common(*list, *options);
+    list->footer(
+        std::string(kStatus)
+        + "Those of the policy file are told by their number alone.\n\n"
+          "Examples:\n"
+          "  portcullis exempt list\n"
+          "  portcullis exempt list --json | jq '.exemptions[] | select(.passed.frames == 0)'\n"
+    );
     list->callback([&action, options] {
         action = [options](Console& console) {
             return run_exempt_list(*options, console);

@@ -1,16 +1,21 @@
 #include "tools/cli/live_capture.h"
 
+#include "control/file_descriptor.h"
 #include "tools/cli/output_file.h"
 #include "tools/cli/pcapng_writer.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <optional>
 #include <ostream>
 #include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace portcullis::cli {
@@ -60,6 +65,15 @@ private:
     bool broken_ = false;
 };
 
+bool is_terminal(const std::filesystem::path& path) {
+    std::error_code failed;
+    if (!std::filesystem::is_character_file(path, failed)) {
+        return false;
+    }
+    const FileDescriptor device(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+    return ::isatty(device.get()) != 0;
+}
+
 Result<Output> open_output(const std::filesystem::path& path) {
     if (path == "-") {
         if (::isatty(STDOUT_FILENO) != 0) {
@@ -69,6 +83,12 @@ Result<Output> open_output(const std::filesystem::path& path) {
                 "portcullis capture | tcpdump -r -, or write a file with -w FILE"};
         }
         return Output(std::nullopt);
+    }
+    if (is_terminal(path)) {
+        return Error{
+            {},
+            "pcapng is not for terminals, and '" + path.string() + "' is one",
+            "portcullis capture | tcpdump -r -, or write a file with -w FILE"};
     }
     Result<OutputFile> file = OutputFile::create(path);
     if (!file) {
@@ -85,19 +105,26 @@ ExitStatus run_live_capture(const LiveCaptureOptions& options, Console& console)
         return could_not_run(console, output.errors());
     }
     (void)std::signal(SIGPIPE, SIG_IGN);  // a reader that ends ends us, in order
-    PcapngWriter writer(
-        [&output](std::string_view bytes) { output.value().write(bytes); },
-        {"inside", "outside"},
-        options.choice.snap_bytes
-    );
+    // Begins with a header, for which a reader waits; but what is refused writes nothing.
+    std::optional<PcapngWriter> writer;
+    const auto begin = [&] {
+        if (!writer) {
+            writer.emplace(
+                [&output](std::string_view bytes) { output.value().write(bytes); },
+                std::array<std::string_view, 2>{"inside", "outside"},
+                options.choice.snap_bytes
+            );
+        }
+    };
     const Result<JudgedFrameTotals> totals = follow_judged_frames(
         options.choice,
-        [&writer, &output](const JudgedFrame& frame) {
+        [&](const JudgedFrame& frame) {
+            begin();
             const CaptureRecord& record = frame.record;
             const std::size_t copied =
                 std::min<std::size_t>(record.copied_bytes, record.bytes.size());
             const std::string comment = comment_of(frame);
-            writer.write(
+            writer->write(
                 {record.direction == Direction::outbound ? 0U : 1U,
                  frame.unix_ns,
                  record.frame_bytes,
@@ -106,11 +133,15 @@ ExitStatus run_live_capture(const LiveCaptureOptions& options, Console& console)
             );
             return true;
         },
-        [&output] { return output.value().flush(); }
+        [&] {
+            begin();
+            return output.value().flush();
+        }
     );
     if (!totals) {
         return could_not_run(console, totals.errors());
     }
+    begin();
     (void)output.value().flush();
     if (const std::optional<Error> error = output.value().commit()) {
         return could_not_run(console, {*error});
