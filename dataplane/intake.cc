@@ -2,6 +2,7 @@
 
 #include "rules/amendment.h"
 #include "rules/image.h"
+#include "rules/publication.h"
 
 #include <spdlog/spdlog.h>
 
@@ -176,15 +177,14 @@ bool Intake::take_publication(
     std::span<const std::byte> message,
     int descriptor
 ) {
-    Publish publish;
-    if (message.size() != sizeof(publish)) {
+    const std::optional<Publish> publish = read_publication(message);
+    if (!publish.has_value()) {
         return false;
     }
-    std::memcpy(&publish, message.data(), sizeof(publish));
-    if (const auto refusal = publisher_.begin(publish, descriptor)) {
+    if (const auto refusal = publisher_.begin(*publish, descriptor)) {
         return refuse(client, "policy", *refusal);
     }
-    if (publish.keep_shadow == 0) {
+    if (publish->keep_shadow == 0) {
         shadow_owner_ = -1;
     }
     await(client, "policy");

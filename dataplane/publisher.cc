@@ -3,6 +3,7 @@
 #include "dataplane/sealed_image.h"
 #include "rules/amendment.h"
 #include "rules/overlay.h"
+#include "rules/publication.h"
 
 #include <utility>
 
@@ -125,15 +126,10 @@ std::optional<Refusal> Publisher::begin(const Publish& publish, int descriptor) 
             "generation " + std::to_string(generation.value) + " is not above the running "
                 + std::to_string(current.value)};
     }
-    if (publish.keep_shadow > 1 || publish.reserved != 0) {
-        return Refusal{PublishStatus::bad_message, "an unknown flag"};
+    if (const std::optional<PublicationFault> fault = fault_of(publish)) {
+        return Refusal{fault->status, fault->what};
     }
-    if (publish.image_bytes > kImageBytesMax || publish.overlay_bytes > kOverlayBytesMax) {
-        return Refusal{PublishStatus::bad_descriptor, "more bytes than an image may have"};
-    }
-    if (std::string fault =
-            descriptor_fault(descriptor, publish.image_bytes + publish.overlay_bytes);
-        !fault.empty()) {
+    if (std::string fault = descriptor_fault(descriptor, bytes_with(publish)); !fault.empty()) {
         return Refusal{PublishStatus::bad_descriptor, std::move(fault)};
     }
     Loaded<Image> image = load_image(descriptor, 0, publish.image_bytes);
