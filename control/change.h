@@ -58,8 +58,7 @@ struct DiffSummary {
     [[nodiscard]] std::uint64_t total() const noexcept { return added + removed + changed; }
 };
 
-[[nodiscard]] DiffSummary
-summarise(const std::vector<PolicyChange>& changes, std::size_t lines_max);
+[[nodiscard]] DiffSummary summarise(const PolicyDifference& difference);
 
 struct ChangeRecord {
     std::uint64_t number = 0;  // counts from 1, never used twice

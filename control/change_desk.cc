@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTurnWithin{1'000};
 constexpr std::size_t kDiffLinesKept = 20;
-constexpr std::size_t kDiffLinesShown = 1'000;  // of a dry run
+constexpr std::size_t kDiffLinesShown = 1'000;  // to whoever asks for the change
 
 std::int64_t unix_now() {
     return std::chrono::duration_cast<std::chrono::seconds>(
@@ -155,6 +155,7 @@ Result<std::monostate> ChangeDesk::load(const std::function<Result<BundledPolicy
     current_.policy = std::make_shared<const Policy>();  // what the diff is against
     ChangeRecord change = describe(request, read.value().policy);
     change.state = ChangeState::confirmed;
+    change.diff.lines.resize(std::min(change.diff.lines.size(), kDiffLinesKept));
     current_.number = change.number;
     current_.id = change.bundle;
     current_.bundle = std::move(request.bundle);
@@ -223,9 +224,7 @@ ChangeRecord ChangeDesk::describe(const ChangeRequest& request, const Policy& po
     out.bundle_bytes = bytes_of(request.bundle);
     out.previous = current_.number;
     out.rollback_of = request.rollback_of;
-    out.diff = summarise(
-        diff(*current_.policy, policy), request.dry_run ? kDiffLinesShown : kDiffLinesKept
-    );
+    out.diff = summarise(diff(*current_.policy, policy, kDiffLinesShown));
     for (const auto& [path, text] : request.bundle.lists) {
         // After a rollback the files say something else, and that shall not come back before they are written again.
         const bool as_sent = request.kind == ChangeKind::rollback;
@@ -306,6 +305,8 @@ ChangeAnswer ChangeDesk::take(ChangeRequest request) {
 
 ChangeAnswer ChangeDesk::carry_out(ChangeRequest request, Current next, ChangeRecord change) {
     const std::uint64_t number = change.number;
+    DiffSummary shown = change.diff;
+    change.diff.lines.resize(std::min(change.diff.lines.size(), kDiffLinesKept));
     if (auto refused = write_down(change, next.id, next.bundle)) {
         return *std::move(refused);
     }
@@ -342,6 +343,7 @@ ChangeAnswer ChangeDesk::carry_out(ChangeRequest request, Current next, ChangeRe
         change = *made;
         change.generation = outcome.value().generation;
     }
+    change.diff = std::move(shown);
     return ChangeOutcome{outcome.value().state, std::move(change), time_left()};
 }
 

@@ -62,7 +62,7 @@ void ChangeDesk::take_lists(const std::vector<FileStamp>& stamps) {
         show();
         return;
     }
-    if (diff(*current_.policy, read.value().policy).empty()) {
+    if (diff(*current_.policy, read.value().policy, 0).total() == 0) {
         spdlog::info("{} was written, and means what it meant", names);
         show();
         return;

@@ -131,15 +131,13 @@ Error unusable(const std::filesystem::path& path, std::string what) {
 
 }  // namespace
 
-DiffSummary summarise(const std::vector<PolicyChange>& changes, std::size_t lines_max) {
+DiffSummary summarise(const PolicyDifference& difference) {
     DiffSummary out;
-    for (const PolicyChange& change : changes) {
-        (change.change == Change::added     ? out.added
-         : change.change == Change::removed ? out.removed
-                                            : out.changed)++;
-        if (out.lines.size() < lines_max) {
-            out.lines.push_back(to_string(change));
-        }
+    out.added = difference.added;
+    out.removed = difference.removed;
+    out.changed = difference.changed;
+    for (const PolicyChange& change : difference.changes) {
+        out.lines.push_back(to_string(change));
     }
     return out;
 }

@@ -68,7 +68,7 @@ void parse_prefix_list(
     const std::filesystem::path& list,
     SourcePosition named_at,
     ErrorList& errors,
-    std::vector<Prefix>& out
+    std::vector<ListedPrefix>& out
 ) {
     constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     text.remove_prefix(text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0);
@@ -79,13 +79,13 @@ void parse_prefix_list(
         if (entry.empty()) {
             continue;
         }
+        const auto column = static_cast<std::uint32_t>(entry.data() - line.data() + 1);
         const std::optional<Prefix> prefix = parse_prefix(entry);
         if (prefix && !has_host_bits(*prefix)) {
-            out.push_back(*prefix);
+            out.push_back({*prefix, {number, column}});
             continue;
         }
         if (std::optional<Error> error = prefix_error(entry)) {
-            const auto column = static_cast<std::uint32_t>(entry.data() - line.data() + 1);
             errors.add_in_list(
                 named_at,
                 {list.string(), number, column},

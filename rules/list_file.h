@@ -19,6 +19,11 @@ inline constexpr std::size_t kTextFileBytesMax = std::size_t{256} << 20U;
 // The whole of a regular file, or why it cannot be read. Waits for nothing, so a pipe is refused.
 [[nodiscard]] Result<std::string> read_text_file(const std::filesystem::path& path);
 
+struct ListedPrefix {
+    Prefix prefix;
+    SourcePosition at;  // in the list
+};
+
 // Appends the prefixes of the list `text` to `out`. Errors say where in `list` they are, and sort at
 // `named_at`, where the policy names the list.
 void parse_prefix_list(
@@ -26,7 +31,7 @@ void parse_prefix_list(
     const std::filesystem::path& list,
     SourcePosition named_at,
     ErrorList& errors,
-    std::vector<Prefix>& out
+    std::vector<ListedPrefix>& out
 );
 
 }  // namespace portcullis

@@ -13,16 +13,26 @@ namespace portcullis {
 
 namespace {
 
-// Parses `text` and keeps what the policy reads of list files.
-Result<BundledPolicy> bundle_with_lists(const std::filesystem::path& file, std::string text) {
+enum class Lists : std::uint8_t {
+    parsed,
+    kept_only
+};
+
+// Parses `text` and keeps what the policy reads of list files, each as it is when first read.
+Result<BundledPolicy>
+bundle_with_lists(const std::filesystem::path& file, std::string text, Lists lists) {
     BundledPolicy out;
     out.bundle.file = file.string();
-    const auto read_list = [&out](const std::filesystem::path& list) {
-        Result<std::string> read = read_text_file(list);
-        if (read) {
-            out.bundle.lists[list.string()] = read.value();
+    const auto read_list = [&out, lists](const std::filesystem::path& list) -> Result<std::string> {
+        auto known = out.bundle.lists.find(list.string());
+        if (known == out.bundle.lists.end()) {
+            Result<std::string> read = read_text_file(list);
+            if (!read) {
+                return read;
+            }
+            known = out.bundle.lists.emplace(list.string(), std::move(read).value()).first;
         }
-        return read;
+        return lists == Lists::parsed ? known->second : std::string();
     };
     Result<Policy> policy = parse_policy(text, file, read_list);
     if (!policy) {
@@ -37,9 +47,7 @@ struct HashDeleter {
     void operator()(XXH3_state_t* state) const noexcept { XXH3_freeState(state); }
 };
 
-}  // namespace
-
-Result<BundledPolicy> read_bundle(const std::filesystem::path& path) {
+Result<BundledPolicy> read_with_lists(const std::filesystem::path& path, Lists lists) {
     Result<std::string> text = read_text_file(path);
     if (!text) {
         Error error = text.errors().front();
@@ -47,8 +55,18 @@ Result<BundledPolicy> read_bundle(const std::filesystem::path& path) {
         return error;
     }
     return bundle_with_lists(
-        std::filesystem::absolute(path).lexically_normal(), std::move(text).value()
+        std::filesystem::absolute(path).lexically_normal(), std::move(text).value(), lists
     );
+}
+
+}  // namespace
+
+Result<BundledPolicy> read_bundle(const std::filesystem::path& path) {
+    return read_with_lists(path, Lists::parsed);
+}
+
+Result<BundledPolicy> gather_bundle(const std::filesystem::path& path) {
+    return read_with_lists(path, Lists::kept_only);
 }
 
 Result<Policy> parse_bundle(const PolicyBundle& bundle) {
@@ -63,7 +81,7 @@ Result<Policy> parse_bundle(const PolicyBundle& bundle) {
 }
 
 Result<BundledPolicy> reread_lists(const PolicyBundle& bundle) {
-    return bundle_with_lists(bundle.file, bundle.text);
+    return bundle_with_lists(bundle.file, bundle.text, Lists::parsed);
 }
 
 std::string id_of(const PolicyBundle& bundle) {

@@ -29,6 +29,10 @@ struct BundledPolicy {
 
 [[nodiscard]] Result<BundledPolicy> read_bundle(const std::filesystem::path& path);
 
+// The same for whoever sends it on: what is in the lists is not looked at, which is for the receiver to do.
+// The policy is without them.
+[[nodiscard]] Result<BundledPolicy> gather_bundle(const std::filesystem::path& path);
+
 // Parses a bundle, without looking at any file.
 [[nodiscard]] Result<Policy> parse_bundle(const PolicyBundle& bundle);
 

@@ -1,12 +1,10 @@
 // What only shows when a whole policy has been read.
 
-#include "rules/byte_order.h"
 #include "rules/policy_draft.h"
 #include "rules/port_list.h"
 #include "rules/quoted_text.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <string>
 #include <tuple>
@@ -50,9 +48,9 @@ void check_pools(PolicyDraft& draft) {
 
 // An exemption from one rule, as integers: a million of them are sorted.
 struct ExemptionKey {
-    std::uint64_t high = 0;
+    std::uint64_t high = 0;  // of the address, the first bytes the highest
     std::uint64_t low = 0;
-    std::uint32_t kind = 0;  // family, length and rule
+    std::uint32_t kind = 0;  // length and rule
     std::uint32_t exemption = 0;
 
     [[nodiscard]] bool same_as(const ExemptionKey& other) const noexcept {
@@ -60,48 +58,84 @@ struct ExemptionKey {
     }
 };
 
+std::uint64_t word_at(const Prefix& prefix, std::size_t offset) noexcept {
+    std::uint64_t out = 0;
+    for (std::size_t i = 0; i < sizeof(out); ++i) {
+        out = out << 8U | prefix.address.bytes[offset + i];
+    }
+    return out;
+}
+
 ExemptionKey key_of(const Prefix& prefix, RuleIndex rule, std::size_t exemption) noexcept {
     ExemptionKey out;
-    std::memcpy(&out.high, prefix.address.bytes.data(), sizeof(out.high));
-    std::memcpy(&out.low, prefix.address.bytes.data() + sizeof(out.high), sizeof(out.low));
-    out.kind = static_cast<std::uint32_t>(prefix.address.family) << 16U
-               | static_cast<std::uint32_t>(prefix.length) << 8U | rule.value;
+    out.high = word_at(prefix, 0);
+    out.low = word_at(prefix, sizeof(out.high));
+    out.kind = static_cast<std::uint32_t>(prefix.length) << 8U | rule.value;
     out.exemption = static_cast<std::uint32_t>(exemption);
     return out;
 }
 
-void check_exemptions(PolicyDraft& draft) {
+// In the order of prefixes, so that a list is sorted already; equal ones in the order of the file.
+void sort_by_key(std::vector<ExemptionKey>& keys, const PolicyDraft& draft) {
+    const auto before = [&draft](const ExemptionKey& a, const ExemptionKey& b) {
+        if (!a.same_as(b)) {
+            return std::tie(a.high, a.low, a.kind) < std::tie(b.high, b.low, b.kind);
+        }
+        const SourcePosition a_at = draft.exemption_subscriber_at[a.exemption];
+        const SourcePosition b_at = draft.exemption_subscriber_at[b.exemption];
+        return std::tie(a_at, a.exemption) < std::tie(b_at, b.exemption);
+    };
+    if (!std::is_sorted(keys.begin(), keys.end(), before)) {
+        std::sort(keys.begin(), keys.end(), before);
+    }
+}
+
+// Where it says for whom the exemption holds: in the policy, or in a list that it names.
+SourceLocation place_of(std::size_t exemption, const PolicyDraft& draft) {
+    const SourceLocation in_policy = draft.errors.locate(draft.exemption_subscriber_at[exemption]);
+    const SourceLocation& where = draft.policy.exemptions[exemption].where;
+    return where.file == in_policy.file ? in_policy : where;
+}
+
+void report_exemption_twice(
+    const ExemptionKey& first,
+    const ExemptionKey& second,
+    PolicyDraft& draft
+) {
+    const SourceLocation before = place_of(first.exemption, draft);
+    const SourceLocation again = place_of(second.exemption, draft);
+    const bool in_policy = before.file == draft.errors.locate({}).file;
+    const auto rule = static_cast<std::uint8_t>(second.kind & 0xFFU);
+    draft.errors.add_in_list(
+        draft.exemption_subscriber_at[second.exemption],
+        again,
+        "exemption of " + to_string(draft.policy.exemptions[second.exemption].subscriber) + " from "
+            + in_quotes(draft.policy.rules[rule].name) + " is already in "
+            + (in_policy ? "" : printable(before.file) + ", ") + "line "
+            + std::to_string(before.line),
+        "keep one of the two"
+    );
+}
+
+void check_exemptions(PolicyDraft& draft, Family family) {
     const std::vector<Exemption>& exemptions = draft.policy.exemptions;
     std::vector<ExemptionKey> keys;
     keys.reserve(exemptions.size());
     for (std::size_t i = 0; i < exemptions.size(); ++i) {
+        if (exemptions[i].subscriber.address.family != family) {
+            continue;
+        }
         for (const RuleIndex rule : exemptions[i].rules) {
             keys.push_back(key_of(exemptions[i].subscriber, rule, i));
         }
     }
-    // Any order that brings equal ones together does, so the bytes are not swapped; equal ones stay in the
-    // order of the file.
-    std::sort(keys.begin(), keys.end(), [&draft](const ExemptionKey& a, const ExemptionKey& b) {
-        if (!a.same_as(b)) {
-            return std::tie(a.high, a.low, a.kind) < std::tie(b.high, b.low, b.kind);
-        }
-        return draft.exemption_subscriber_at[a.exemption]
-               < draft.exemption_subscriber_at[b.exemption];
-    });
+    sort_by_key(keys, draft);
     for (std::size_t i = 1, first = 0; i < keys.size(); ++i) {
-        if (!keys[i].same_as(keys[first])) {
+        if (keys[i].same_as(keys[first])) {
+            report_exemption_twice(keys[first], keys[i], draft);
+        } else {
             first = i;
-            continue;
         }
-        const auto rule = static_cast<std::uint8_t>(keys[i].kind & 0xFFU);
-        report_twice(
-            "exemption of " + to_string(exemptions[keys[i].exemption].subscriber) + " from "
-                + in_quotes(draft.policy.rules[rule].name),
-            draft.exemption_subscriber_at[keys[first].exemption],
-            draft.exemption_subscriber_at[keys[i].exemption],
-            "keep one of the two",
-            draft.errors
-        );
     }
 }
 
@@ -144,7 +178,8 @@ void check_subscribers(PolicyDraft& draft) {
 
 void check_policy(PolicyDraft& draft) {
     check_pools(draft);
-    check_exemptions(draft);
+    check_exemptions(draft, Family::ipv4);
+    check_exemptions(draft, Family::ipv6);
     check_subscribers(draft);
     check_submission_ports(draft);
 }

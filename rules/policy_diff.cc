@@ -3,6 +3,7 @@
 #include "rules/policy_diff_entries.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace portcullis {
@@ -11,7 +12,52 @@ namespace {
 
 using namespace policy_diff_entries;  // NOLINT(google-build-using-namespace)
 
-using Changes = std::vector<PolicyChange>;
+// The first changes as texts, and how many there are of each kind.
+class Changes {
+public:
+    explicit Changes(std::size_t texts_max)
+        : texts_max_(texts_max) {}
+
+    // Whether the next change is kept as a text, which is then worth making.
+    [[nodiscard]] bool wants_text() const noexcept { return out_.changes.size() < texts_max_; }
+
+    void count(Change change) noexcept {
+        (change == Change::added     ? out_.added
+         : change == Change::removed ? out_.removed
+                                     : out_.changed)++;
+    }
+
+    template <typename Entry>
+    void add(Change change, EntryKind kind, const Entry& entry) {
+        if (wants_text()) {
+            out_.changes.push_back({change, kind, entry.name(), entry.detail()});
+        }
+        count(change);
+    }
+
+    void add(PolicyChange change) {
+        count(change.change);
+        if (wants_text()) {
+            out_.changes.push_back(std::move(change));
+        }
+    }
+
+    [[nodiscard]] PolicyDifference take() { return std::move(out_); }
+
+private:
+    std::size_t texts_max_;
+    PolicyDifference out_;
+};
+
+template <typename Entry>
+void sort_by_key(std::vector<Entry>& entries) {
+    const auto by_key = [](const Entry& a, const Entry& b) {
+        return a.key() < b.key();
+    };
+    if (!std::is_sorted(entries.begin(), entries.end(), by_key)) {
+        std::stable_sort(entries.begin(), entries.end(), by_key);
+    }
+}
 
 // Walks two sorted lists. Equal keys are compared pair by pair, what is left over was added or removed.
 template <typename Entry>
@@ -19,20 +65,20 @@ void compare(EntryKind kind, std::vector<Entry> before, std::vector<Entry> after
     const auto by_key = [](const Entry& a, const Entry& b) {
         return a.key() < b.key();
     };
-    std::stable_sort(before.begin(), before.end(), by_key);
-    std::stable_sort(after.begin(), after.end(), by_key);
+    sort_by_key(before);
+    sort_by_key(after);
     auto old_one = before.begin();
     auto new_one = after.begin();
     while (old_one != before.end() || new_one != after.end()) {
         if (new_one == after.end() || (old_one != before.end() && by_key(*old_one, *new_one))) {
-            out.push_back({Change::removed, kind, old_one->name(), old_one->detail()});
+            out.add(Change::removed, kind, *old_one);
             ++old_one;
         } else if (old_one == before.end() || by_key(*new_one, *old_one)) {
-            out.push_back({Change::added, kind, new_one->name(), new_one->detail()});
+            out.add(Change::added, kind, *new_one);
             ++new_one;
         } else {
             if (std::string difference = old_one->difference(*new_one); !difference.empty()) {
-                out.push_back({Change::changed, kind, new_one->name(), std::move(difference)});
+                out.add({Change::changed, kind, new_one->name(), std::move(difference)});
             }
             ++old_one;
             ++new_one;
@@ -119,9 +165,7 @@ void compare_settings(const Policy& before, const Policy& after, Changes& out) {
     const auto add =
         [&out](const std::string& name, const std::string& old_text, const std::string& new_text) {
             if (old_text != new_text) {
-                out.push_back(
-                    {Change::changed, EntryKind::setting, name, old_text + " -> " + new_text}
-                );
+                out.add({Change::changed, EntryKind::setting, name, old_text + " -> " + new_text});
             }
         };
     add("rule order", shared_rules_text(before, after), shared_rules_text(after, before));
@@ -141,8 +185,8 @@ void compare_settings(const Policy& before, const Policy& after, Changes& out) {
 
 }  // namespace
 
-std::vector<PolicyChange> diff(const Policy& before, const Policy& after) {
-    Changes out;
+PolicyDifference diff(const Policy& before, const Policy& after, std::size_t texts_max) {
+    Changes out(texts_max);
     compare(
         EntryKind::pool,
         entries_of<PoolEntry>(before, before.pools),
@@ -170,7 +214,11 @@ std::vector<PolicyChange> diff(const Policy& before, const Policy& after) {
         out
     );
     compare_settings(before, after, out);
-    return out;
+    return out.take();
+}
+
+std::vector<PolicyChange> diff(const Policy& before, const Policy& after) {
+    return diff(before, after, std::numeric_limits<std::size_t>::max()).changes;
 }
 
 std::string to_string(const PolicyChange& change) {

@@ -5,6 +5,7 @@
 
 #include "rules/policy.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,6 +56,19 @@ struct PolicyChange {
 
     friend bool operator==(const PolicyChange&, const PolicyChange&) = default;
 };
+
+struct PolicyDifference {
+    std::vector<PolicyChange> changes;  // the first of them
+    std::size_t added = 0;
+    std::size_t removed = 0;
+    std::size_t changed = 0;
+
+    [[nodiscard]] std::size_t total() const noexcept { return added + removed + changed; }
+};
+
+// The first `texts_max` as texts, all of them counted: a list of exemptions can bring a million.
+[[nodiscard]] PolicyDifference
+diff(const Policy& before, const Policy& after, std::size_t texts_max);
 
 // By kind, then by name or prefix. Empty when the two mean the same. O(n log n) in their entries.
 [[nodiscard]] std::vector<PolicyChange> diff(const Policy& before, const Policy& after);

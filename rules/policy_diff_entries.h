@@ -235,8 +235,17 @@ struct ExemptionEntry {
         return out;
     }
 
+    [[nodiscard]] bool says_the_same(const ExemptionEntry& other) const {
+        return exemption->expires == other.exemption->expires
+               && exemption->reason == other.exemption->reason
+               && exemption->reference == other.exemption->reference;
+    }
+
     [[nodiscard]] std::string difference(const ExemptionEntry& other) const {
         Differences out;
+        if (says_the_same(other)) {
+            return {};  // of a million, nearly all
+        }
         out.add("reason", exemption->reason, other.exemption->reason);
         out.add("reference", reference(), other.reference());
         out.add("expires", expiry(), other.expiry());

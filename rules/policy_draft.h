@@ -30,6 +30,8 @@ struct SubscriberPrefix {
     SourcePosition at;
 };
 
+class ListFiles;
+
 struct PolicyDraft {
     explicit PolicyDraft(const std::filesystem::path& policy_file)
         : file(policy_file)
@@ -41,8 +43,9 @@ struct PolicyDraft {
 
     // By RuleIndex: the entries that name ports of the far end, as written.
     std::vector<std::vector<PortEntry>> far_ports;
-    std::vector<SourcePosition> pool_prefix_at;           // by index of Policy::pools
-    std::vector<SourcePosition> exemption_subscriber_at;  // by index of Policy::exemptions
+    std::vector<SourcePosition> pool_prefix_at;  // by index of Policy::pools
+    // By index of Policy::exemptions: where each says for whom it holds.
+    std::vector<SourcePosition> exemption_subscriber_at;
     std::vector<SubscriberPrefix> subscriber_prefixes;
 
     // False when there were more rules or classes than version 1 allows: the rest is not known by name.
@@ -67,8 +70,8 @@ void read_signatures(const TomlDocument& document, PolicyDraft& draft);
 void read_classes(const TomlDocument& document, PolicyDraft& draft);
 void read_pools(const TomlDocument& document, PolicyDraft& draft);
 void read_unattributed(const TomlDocument& document, PolicyDraft& draft);
-void read_smarthosts(const TomlDocument& document, const ListReader& read_list, PolicyDraft& draft);
-void read_exemptions(const TomlDocument& document, PolicyDraft& draft);
+void read_smarthosts(const TomlDocument& document, ListFiles& lists, PolicyDraft& draft);
+void read_exemptions(const TomlDocument& document, ListFiles& lists, PolicyDraft& draft);
 void read_subscribers(const TomlDocument& document, PolicyDraft& draft);
 void read_inspection(const TomlDocument& document, PolicyDraft& draft);
 void read_unclassifiable(const TomlDocument& document, PolicyDraft& draft);

@@ -2,6 +2,7 @@
 
 #include "rules/list_file.h"
 #include "rules/policy_draft.h"
+#include "rules/policy_list_files.h"
 #include "rules/quoted_text.h"
 
 #include <algorithm>
@@ -160,8 +161,9 @@ Result<Policy> parse_policy(
         read_classes(document, draft);
         read_pools(document, draft);
         read_unattributed(document, draft);
-        read_smarthosts(document, read_list, draft);
-        read_exemptions(document, draft);
+        ListFiles lists(read_list, draft);
+        read_smarthosts(document, lists, draft);
+        read_exemptions(document, lists, draft);
         read_subscribers(document, draft);
         read_inspection(document, draft);
         read_unclassifiable(document, draft);

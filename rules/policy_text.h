@@ -7,7 +7,8 @@
 //  - a [[rule]] takes the place of the built-in one of its name in the order of precedence, others go behind;
 //  - TCP 587 (and 465) must not be dropped at the far end, in either direction; at the near end they are a server
 //    of the subscriber's own, and may be;
-//  - prefixes of two subscribers share no address; those of one may nest.
+//  - prefixes of two subscribers share no address; those of one may nest;
+//  - an [[exemption]] with files is one for each prefix that its list files name.
 //
 // The way of a text: toml_outline (bounds, plain sections) -> toml_document (the library, and toml_recovery after
 // an error of syntax) -> policy_text_*.cc (one kind of table each, with table_reader) -> policy_check*.cc.

@@ -1,8 +1,10 @@
-// [[exemption]]: subscribers that a rule does not hold for. There can be a million of these.
+// [[exemption]]: subscribers that a rule does not hold for. There can be a million of these, or of lines in their lists.
 
 #include "rules/policy_draft.h"
+#include "rules/policy_list_files.h"
 #include "rules/utc_time.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -11,8 +13,9 @@ namespace portcullis {
 
 namespace {
 
-constexpr std::array<KeySpec, 5> kExemptionKeys = {{
+constexpr std::array<KeySpec, 6> kExemptionKeys = {{
     {"subscriber", "subscriber = \"100.64.7.9\""},
+    {"files", "files = [\"mail-servers.list\"]"},
     {"rules", "rules = [\"smtp\"]"},
     {"reason", "reason = \"own mail server\""},
     {"reference", "reference = \"ticket 4711\""},
@@ -43,7 +46,49 @@ std::optional<UnixSeconds> read_expiry(const TableReader& table, ErrorList& erro
     return value->number + kSecondsPerDay;
 }
 
-void read_exemption(const TextValue& text, PolicyDraft& draft) {
+// One exemption for each prefix that the list files name. A prefix that they name twice is one.
+void read_listed(
+    const TableReader& table,
+    const TextValue& files,
+    const Exemption& what,
+    ListFiles& lists,
+    PolicyDraft& draft
+) {
+    if (const TextValue* const subscriber = table.find("subscriber")) {
+        draft.errors.add(
+            subscriber->at,
+            "an exemption has either subscriber or files",
+            "write the subscriber into a list file, or a [[exemption]] of its own"
+        );
+        return;
+    }
+    std::vector<Exemption>& out = draft.policy.exemptions;
+    const std::size_t first = out.size();
+    for (const ListFiles::List& list : lists.read(table)) {
+        if (out.capacity() - out.size() < list.prefixes.size()) {
+            out.reserve(out.size() + list.prefixes.size());
+        }
+        for (const ListedPrefix& listed : list.prefixes) {
+            Exemption& one = out.emplace_back(what);
+            one.subscriber = listed.prefix;
+            one.where = {list.file, listed.at.line, listed.at.column};
+        }
+    }
+    const auto begin = out.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto before = [](const Exemption& a, const Exemption& b) {
+        return a.subscriber < b.subscriber;
+    };
+    if (!std::is_sorted(begin, out.end(), before)) {
+        std::stable_sort(begin, out.end(), before);
+    }
+    const auto same = [](const Exemption& a, const Exemption& b) {
+        return a.subscriber == b.subscriber;
+    };
+    out.erase(std::unique(begin, out.end(), same), out.end());
+    draft.exemption_subscriber_at.resize(out.size(), files.at);
+}
+
+void read_exemption(const TextValue& text, ListFiles& lists, PolicyDraft& draft) {
     const TableReader table(text, "[[exemption]]", kExemptionKeys, draft.errors);
     Exemption out;
     out.where = draft.errors.locate(text.at);
@@ -61,6 +106,10 @@ void read_exemption(const TextValue& text, PolicyDraft& draft) {
     for (const NamedRule& named : read_rule_names(table, "rules", draft)) {
         out.rules.push_back(named.rule);
     }
+    if (const TextValue* const files = table.find("files")) {
+        read_listed(table, *files, out, lists, draft);
+        return;
+    }
     const TextValue* const subscriber = table.require("subscriber", TextKind::string);
     if (subscriber == nullptr) {
         return;
@@ -74,12 +123,12 @@ void read_exemption(const TextValue& text, PolicyDraft& draft) {
 
 }  // namespace
 
-void read_exemptions(const TomlDocument& document, PolicyDraft& draft) {
+void read_exemptions(const TomlDocument& document, ListFiles& lists, PolicyDraft& draft) {
     const std::size_t count = document.count_items("exemption");
     draft.policy.exemptions.reserve(count);
     draft.exemption_subscriber_at.reserve(count);
-    for_each_table(document, "exemption", draft, [&draft](const TextValue& text) {
-        read_exemption(text, draft);
+    for_each_table(document, "exemption", draft, [&](const TextValue& text) {
+        read_exemption(text, lists, draft);
     });
 }
 

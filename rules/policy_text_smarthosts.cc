@@ -1,15 +1,13 @@
 // [smarthosts]: the mail servers that subscribers may reach, inline and in list files.
 
-#include "rules/list_file.h"
 #include "rules/policy_draft.h"
+#include "rules/policy_list_files.h"
 #include "rules/quoted_text.h"
 
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <set>
 #include <string>
-#include <utility>
 
 namespace portcullis {
 
@@ -20,8 +18,6 @@ constexpr std::array<KeySpec, 3> kSmarthostKeys = {{
     {"files", "files = [\"smarthosts.list\"]"},
     {"nat64_prefixes", "nat64_prefixes = [\"64:ff9b::/96\"]"},
 }};
-
-constexpr std::size_t kListFilesMax = 1'000;
 
 // RFC 6052 section 2.1: the well-known prefix.
 constexpr std::string_view kWellKnownNat64 = "64:ff9b::/96";
@@ -83,49 +79,6 @@ bool check_nat64(const Prefix& prefix, const TextValue& text, ErrorList& errors)
     return true;
 }
 
-class ListFiles {
-public:
-    ListFiles(const ListReader& read_list, PolicyDraft& draft)
-        : read_list_(read_list)
-        , draft_(draft) {}
-
-    void read(const TextValue& name) {
-        const std::filesystem::path path = draft_.file.parent_path() / name.text;
-        if (!seen_.insert(path.lexically_normal().string()).second) {
-            return;  // its prefixes are known
-        }
-        if (seen_.size() > kListFilesMax || bytes_ > kTextFileBytesMax) {
-            if (!std::exchange(too_many_, true)) {
-                draft_.errors.add(
-                    name.at, "the list files are too many or too large", "at most 1000 with 256 MiB"
-                );
-            }
-            return;
-        }
-        const Result<std::string> text = read_list_(path);
-        if (!text) {
-            const std::filesystem::path folder = draft_.file.parent_path();
-            draft_.errors.add(
-                name.at,
-                "cannot read list file " + in_quotes(name.text) + ": "
-                    + printable(text.errors().front().message),
-                "name a readable text file; a relative path begins in "
-                    + (folder.empty() ? "the current folder" : printable(folder.string()))
-            );
-            return;
-        }
-        bytes_ += text.value().size();
-        parse_prefix_list(text.value(), path, name.at, draft_.errors, draft_.policy.smarthosts);
-    }
-
-private:
-    const ListReader& read_list_;
-    PolicyDraft& draft_;
-    std::set<std::string> seen_;
-    std::size_t bytes_ = 0;
-    bool too_many_ = false;
-};
-
 void read_nat64(const TableReader& table, PolicyDraft& draft) {
     table.for_each_string("nat64_prefixes", [&](const TextValue& item) {
         const std::optional<Prefix> prefix = read_prefix(item, draft.errors);
@@ -138,11 +91,7 @@ void read_nat64(const TableReader& table, PolicyDraft& draft) {
 
 }  // namespace
 
-void read_smarthosts(
-    const TomlDocument& document,
-    const ListReader& read_list,
-    PolicyDraft& draft
-) {
+void read_smarthosts(const TomlDocument& document, ListFiles& lists, PolicyDraft& draft) {
     const std::optional<TextValue> text = find_table(document, "smarthosts");
     if (!text) {
         draft.policy.nat64_prefixes = {*parse_prefix(kWellKnownNat64)};
@@ -154,8 +103,11 @@ void read_smarthosts(
             draft.policy.smarthosts.push_back(*prefix);
         }
     });
-    ListFiles files(read_list, draft);
-    table.for_each_string("files", [&](const TextValue& item) { files.read(item); });
+    for (const ListFiles::List& list : lists.read(table)) {
+        for (const ListedPrefix& listed : list.prefixes) {
+            draft.policy.smarthosts.push_back(listed.prefix);
+        }
+    }
     remove_duplicates(draft.policy.smarthosts);
     if (table.find("nat64_prefixes") == nullptr) {
         draft.policy.nat64_prefixes = {*parse_prefix(kWellKnownNat64)};

@@ -20,12 +20,15 @@ PrefixEntry6 entry_of(const PrefixRules& source, const PrefixEntry6& /*kind*/) {
     return {words_of(source.prefix.address), source.rules, {}};
 }
 
-// Sorted by length, then address, without duplicates.
+// Sorted by length, then address, without duplicates. A list of subscribers is so already.
 void normalise(std::vector<PrefixRules>& prefixes) {
-    std::sort(prefixes.begin(), prefixes.end(), [](const PrefixRules& a, const PrefixRules& b) {
+    const auto before = [](const PrefixRules& a, const PrefixRules& b) {
         return a.prefix.length != b.prefix.length ? a.prefix.length < b.prefix.length
                                                   : a.prefix < b.prefix;
-    });
+    };
+    if (!std::is_sorted(prefixes.begin(), prefixes.end(), before)) {
+        std::sort(prefixes.begin(), prefixes.end(), before);
+    }
     std::size_t kept = 0;
     for (std::size_t i = 0; i < prefixes.size(); ++i) {
         if (kept > 0 && prefixes[kept - 1].prefix == prefixes[i].prefix) {

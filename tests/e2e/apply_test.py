@@ -226,6 +226,45 @@ class ApplyTest(unittest.TestCase):
         self.assertRegex(self.control.log(), r"smarthosts\.list:2:1: ")
         self.assertEqual(self.operator.history()["changes"][0]["change"], 3)
 
+    def test_exemptions_of_a_list_file(self):
+        self.start()
+        exempt = '[[exemption]]\nfiles = ["exempt.list"]\nrules = ["smtp"]\nreason = "own mail server"\n'
+        (self.folder / "exempt.list").write_text("100.64.0.9\n100.64.0.7 # ours\n")
+        (self.folder / "listed.toml").write_text(policy_text(True) + exempt)
+
+        def verdict(host):
+            ran = self.operator.run(
+                "explain", "--live", "--src", f"100.64.0.{host}", "--dst", "203.0.113.25", "--dport", 25, "--json")
+            self.assert_done(ran)
+            return json.loads(ran.stdout)["reason"]
+
+        applied = self.operator.apply("listed")
+        self.assert_done(applied)
+        self.assertIn("+ exemption 100.64.0.7 smtp: own mail server", applied.stdout)
+        self.assertEqual([verdict(host) for host in (7, 8, 9)], ["exempt", "rule", "exempt"])
+        self.assertEqual(metrics(self.control)['portcullis_exemptions{source="policy"}'], 2)
+        wait_for(lambda: metrics(self.control)['portcullis_exempt_frames_total{rule="smtp"}'] > 0, "exempt frames pass")
+        again = self.operator.apply("listed")
+        self.assert_done(again)
+        self.assertIn("nothing to do: change 2 says the same", again.stdout)
+
+        # What is broken is told with its place, before anything is changed; also when the file is only written.
+        (self.folder / "exempt.list").write_text("100.64.0.9\n\n 100.64.0.256\n")
+        for words in (["check", "listed.toml"], ["apply", "listed.toml"], ["apply", "--shadow", "listed.toml"]):
+            ran = subprocess.run(
+                [BIN / "portcullis", *words, *(["--socket", self.folder / "control.sock"] if words[0] == "apply" else [])],
+                capture_output=True, text=True, timeout=60, cwd=self.folder, check=False)
+            self.assertEqual(ran.returncode, NO, words)
+            self.assertRegex(ran.stderr, r"exempt\.list:3:2: '100\.64\.0\.256' is not an address or prefix", words)
+        wait_for(lambda: metrics(self.control)["portcullis_policy_list_errors"] == 1, "the broken list is told")
+        self.assertEqual(verdict(7), "exempt")
+        (self.folder / "exempt.list").write_text("100.64.0.8\n")
+        wait_for(lambda: self.operator.history()["changes"][0]["kind"] == "lists", "the list is taken")
+        self.assertEqual(self.operator.history()["changes"][0]["change"], 3)
+        self.assertEqual([verdict(host) for host in (7, 8, 9)], ["rule", "exempt", "rule"])
+        self.assert_done(self.operator.run("rollback", 2))
+        self.assertEqual([verdict(host) for host in (7, 8, 9)], ["exempt", "rule", "exempt"])
+
     def test_sighup_is_an_apply_by_reload(self):
         self.start()
         (self.folder / "policy.toml").write_text(policy_text(True))

@@ -62,6 +62,31 @@ TEST_CASE("entries that only one policy has") {
     CHECK(changes_behind_base(kExemptions, "") == removed);
 }
 
+TEST_CASE("exemptions of a list are the same as written one by one") {
+    const Policy listed = accepted(
+        with_base("[[exemption]]\nfiles = [\"a.list\"]\nrules = [\"smtp\"]\nreason = \"own mail "
+                  "server\"\n"),
+        {{"a.list", "100.64.7.10\n100.64.7.9\n"}}
+    );
+    const std::string one = "rules = [\"smtp\"]\nreason = \"own mail server\"\n";
+    const Policy written = accepted(with_base(
+        "[[exemption]]\nsubscriber = \"100.64.7.9\"\n" + one
+        + "[[exemption]]\nsubscriber = \"100.64.7.10\"\n" + one
+    ));
+    CHECK(diff(listed, written).empty());
+    const Policy base = accepted(with_base(""));
+    CHECK(
+        lines_of(diff(base, listed))
+        == Lines{"+ exemption 100.64.7.9 smtp: own mail server", "+ exemption 100.64.7.10 smtp: own mail server"}
+    );
+    // Which need not all be put into words.
+    const PolicyDifference counted = diff(base, listed, 1);
+    CHECK(lines_of(counted.changes) == Lines{"+ exemption 100.64.7.9 smtp: own mail server"});
+    CHECK(counted.added == 2);
+    CHECK(counted.total() == 2);
+    CHECK(diff(listed, base, 0).removed == 2);
+}
+
 TEST_CASE("order and grouping of exemptions do not matter, their words do") {
     CHECK(
         changes_behind_base(kExemptions, R"([[exemption]]

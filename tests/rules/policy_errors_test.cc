@@ -237,6 +237,54 @@ TEST_CASE("exemptions that are not whole") {
     );
 }
 
+TEST_CASE("exemptions of lists that are not whole") {
+    CHECK(
+        refused(
+            with_base("[[exemption]]\nfiles = [\"a.list\", \"missing.list\"]\nrules = "
+                      "[\"smtp\"]\nreason = \"x\"\n"),
+            {{"a.list", "10.0.0.1\n  10.0.0.1/24 # c\r\n10.0.0.256\n"}}
+        )
+        == Lines{
+            "a.list:2:3: prefix 10.0.0.1/24 has host bits set (the prefix is 10.0.0.0/24, the one address"
+            " 10.0.0.1)",
+            "a.list:3:1: '10.0.0.256' is not an address or prefix (write an IPv4 or IPv6 address, or one with a"
+            " length such as 192.0.2.0/24)",
+            "policy.toml:8:20: cannot read list file 'missing.list': No such file or directory (name a readable text"
+            " file; a relative path begins in the current folder)",
+        }
+    );
+    CHECK(
+        errors_in("[[exemption]]\nsubscriber = \"10.0.0.1\"\nfiles = []\nrules = "
+                  "[\"smtp\"]\nreason = \"x\"\n")
+        == Lines{"policy.toml:8:14: an exemption has either subscriber or files (write the "
+                 "subscriber into a list"
+                 " file, or a [[exemption]] of its own)"}
+    );
+}
+
+TEST_CASE("what two exemptions of lists name for one rule") {
+    const std::string text = with_base(R"([[exemption]]
+files = ["a.list"]
+rules = ["smtp", "netbios-smb"]
+reason = "x"
+[[exemption]]
+subscriber = "10.0.0.2"
+rules = ["smtp"]
+reason = "y"
+[[exemption]]
+files = ["b.list"]
+rules = ["netbios-smb"]
+reason = "z"
+)");
+    CHECK(
+        refused(text, {{"a.list", "10.0.0.1\n10.0.0.2\n2001:db8::\n"}, {"b.list", "# lab\n 2001:db8::\n10.0.0.0/8\n"}})
+        == Lines{
+            "policy.toml:12:14: exemption of 10.0.0.2 from 'smtp' is already in a.list, line 2 (keep one of the two)",
+            "b.list:2:2: exemption of 2001:db8:: from 'netbios-smb' is already in a.list, line 3 (keep one of the two)",
+        }
+    );
+}
+
 TEST_CASE("the same exemption twice") {
     CHECK(
         errors_in(R"([[exemption]]

@@ -228,6 +228,42 @@ nat64_prefixes = []
     CHECK(policy.nat64_prefixes.empty());
 }
 
+TEST_CASE("an exemption holds for all that its list files name, each once") {
+    const Policy policy = accepted(
+        with_base(R"([[exemption]]
+files = ["a.list", "./a.list", "b.list"]
+rules = ["smtp"]
+reason = "own mail server"
+expires = 2027-06-30
+[[exemption]]
+files = ["none.list"]
+rules = ["netbios-smb"]
+reason = "to come"
+[[exemption]]
+files = ["a.list"]
+rules = ["netbios-smb"]
+reason = "lab"
+)"),
+        {{"a.list", "\xEF\xBB\xBF# ours\r\n192.0.2.25\r\n\t192.0.2.9  # new\r\n192.0.2.25/32\r\n"},
+         {"b.list", "2001:db8::/56\n10.0.0.0/8\n192.0.2.9"},
+         {"none.list", "# nobody yet\n"}}
+    );
+    Lines said;
+    for (const Exemption& one : policy.exemptions) {
+        said.push_back(
+            to_string(one.subscriber) + " " + policy.rules[one.rules.at(0).value].name + ": "
+            + one.reason + ", " + one.where.file + ":" + std::to_string(one.where.line) + ":"
+            + std::to_string(one.where.column)
+        );
+    }
+    CHECK(
+        said
+        == Lines{"10.0.0.0/8 smtp: own mail server, b.list:2:1", "192.0.2.9 smtp: own mail server, a.list:3:2", "192.0.2.25 smtp: own mail server, a.list:2:1", "2001:db8::/56 smtp: own mail server, b.list:1:1", "192.0.2.9 netbios-smb: lab, a.list:3:2", "192.0.2.25 netbios-smb: lab, a.list:2:1"}
+    );
+    CHECK(policy.exemptions[0].expires == 1'814'400'000);
+    CHECK_FALSE(policy.exemptions[5].expires);
+}
+
 TEST_CASE("list files are looked for beside the policy") {
     Lines asked;
     const ListReader read_list = [&asked](const std::filesystem::path& path

@@ -4,6 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <arpa/inet.h>
+
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -40,6 +43,32 @@ TEST_CASE("addresses are read in network byte order") {
             array<std::uint8_t, 16>{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 1}
     );
     CHECK(address("64:ff9b::192.0.2.33") == address("64:ff9b::c000:221"));
+}
+
+TEST_CASE("dotted quads are what inet_pton takes") {
+    const std::array<std::string, 15> parts = {
+        "0", "1", "9", "10", "99", "100", "199", "255", "256", "300", "00", "01", "1000", "", "x"};
+    std::size_t taken = 0;
+    for (const std::string& first : parts) {
+        for (const std::string& second : parts) {
+            for (const std::string& last : parts) {
+                for (const std::string& text :
+                     {first + "." + second + ".7." + last,
+                      first + "." + second + "." + last,
+                      first + "." + second + ".7." + last + ".",
+                      first + "." + second + ".7.0." + last}) {
+                    std::array<std::uint8_t, 16> bytes{};
+                    const bool valid = inet_pton(AF_INET, text.c_str(), bytes.data()) == 1;
+                    const std::optional<Address> got = parse_address(text);
+                    INFO(text);
+                    REQUIRE(got.has_value() == valid);
+                    REQUIRE((!got || got->bytes == bytes));
+                    taken += valid ? 1U : 0U;
+                }
+            }
+        }
+    }
+    CHECK(taken == 8 * 8 * 8);
 }
 
 TEST_CASE("what is no address is refused") {

@@ -7,6 +7,7 @@
 #include "tools/cli/table.h"
 
 #include <charconv>
+#include <functional>
 #include <ostream>
 #include <system_error>
 
@@ -106,7 +107,13 @@ void print_outcome(const Json& answer, Console& console) {
 }
 
 // Sends a change and prints what came of it.
-ExitStatus carry_out(const ApiAddress& address, const ApiCall& call, bool json, Console& console) {
+ExitStatus carry_out(
+    const ApiAddress& address,
+    const ApiCall& call,
+    bool json,
+    const std::function<void(const Json&)>& print,
+    Console& console
+) {
     const Result<ApiAnswer> answer = call_api(address, call);
     if (!answer) {
         return could_not_run(console, answer.errors());
@@ -117,9 +124,16 @@ ExitStatus carry_out(const ApiAddress& address, const ApiCall& call, bool json, 
     if (json) {
         print_json(console, answer.value().body);
     } else {
-        print_outcome(answer.value().body, console);
+        print(answer.value().body);
     }
     return ExitStatus::done;
+}
+
+ExitStatus carry_out(const ApiAddress& address, const ApiCall& call, bool json, Console& console) {
+    const auto print = [&console](const Json& answer) {
+        print_outcome(answer, console);
+    };
+    return carry_out(address, call, json, print, console);
 }
 
 Json body_of(const ApplyOptions& options, const PolicyBundle& bundle) {
@@ -133,12 +147,9 @@ Json body_of(const ApplyOptions& options, const PolicyBundle& bundle) {
     return out;
 }
 
-ExitStatus apply_bundle(
-    const ApplyOptions& options,
-    const PolicyBundle& bundle,
-    const std::optional<std::chrono::seconds>& confirm,
-    Console& console
-) {
+// What would differ.
+ExitStatus
+compare_bundle(const ApplyOptions& options, const PolicyBundle& bundle, Console& console) {
     ApiCall call{"POST", "/api/v1/apply", body_of(options, bundle), kChangeTimeout};
     (*call.body)["dry_run"] = true;
     const Result<ApiAnswer> looked = call_api(options.address, call);
@@ -147,26 +158,43 @@ ExitStatus apply_bundle(
     }
     const ApiAnswer& differs = looked.value();
     if (differs.is_refusal()) {
-        return refused(options.address, call, differs, options.json, console);
+        const ExitStatus status = refused(options.address, call, differs, options.json, console);
+        return options.differences_are_no ? ExitStatus::could_not_run : status;
     }
-    if (options.dry_run && options.json) {
+    if (options.json) {
         print_json(console, differs.body);
-    } else if (!options.json) {
+    } else {
         print_diff(differs.body, console);
     }
-    if (options.dry_run) {
-        const Json& diff = differs.body.at("diff");
-        const bool same = number_at(diff, "added") == 0 && number_at(diff, "removed") == 0
-                          && number_at(diff, "changed") == 0;
-        return same || !options.differences_are_no ? ExitStatus::done : ExitStatus::no;
+    const Json& diff = differs.body.at("diff");
+    const bool same = number_at(diff, "added") == 0 && number_at(diff, "removed") == 0
+                      && number_at(diff, "changed") == 0;
+    return same || !options.differences_are_no ? ExitStatus::done : ExitStatus::no;
+}
+
+ExitStatus apply_bundle(
+    const ApplyOptions& options,
+    const PolicyBundle& bundle,
+    const std::optional<std::chrono::seconds>& confirm,
+    Console& console
+) {
+    const Result<Json> before = get_api(options.address, "/api/v1/history?limit=0");
+    if (!before) {
+        return could_not_run(console, before.errors());
     }
-    (*call.body)["dry_run"] = false;
-    // What the operator saw is what it shall be applied to.
-    (*call.body)["if_change"] = number_at(differs.body, "previous");
+    ApiCall call{"POST", "/api/v1/apply", body_of(options, bundle), kChangeTimeout};
+    // Of two who apply at once, one wins and the other is told.
+    (*call.body)["if_change"] = number_at(before.value(), "current");
     if (confirm) {
         (*call.body)["confirm_timeout_seconds"] = confirm->count();
     }
-    return carry_out(options.address, call, options.json, console);
+    const auto print = [&console](const Json& answer) {
+        if (text_at(answer, "outcome") != "unchanged") {
+            print_diff(answer, console);
+        }
+        print_outcome(answer, console);
+    };
+    return carry_out(options.address, call, options.json, print, console);
 }
 
 }  // namespace
@@ -202,25 +230,21 @@ ExitStatus run_apply(const ApplyOptions& options, Console& console) {
             );
         }
     }
-    // As `portcullis check` does: errors are told with the places of this machine, before anything is sent.
-    const PolicyAttempt attempt = compile_file(options.policy);
-    if (!attempt.compiled) {
-        if (options.json && attempt.status == ExitStatus::no) {
+    const BundleReading read = gather_file(options.policy);
+    if (!read.bundle) {
+        if (options.json && read.status == ExitStatus::no) {
             Json out = Json::object();
             out["error"] = "the policy is refused";
-            out["errors"] = to_json(attempt.errors);
+            out["errors"] = to_json(read.errors);
             print_json(console, out);
         } else {
-            print_errors(console, attempt.errors);
+            print_errors(console, read.errors);
         }
-        return options.differences_are_no ? ExitStatus::could_not_run : attempt.status;
-    }
-    const Result<BundledPolicy> read = read_bundle(options.policy);
-    if (!read) {
-        return could_not_run(console, read.errors());  // it was written just now
+        return options.differences_are_no ? ExitStatus::could_not_run : read.status;
     }
     try {
-        return apply_bundle(options, read.value().bundle, confirm, console);
+        return options.dry_run ? compare_bundle(options, *read.bundle, console)
+                               : apply_bundle(options, *read.bundle, confirm, console);
     } catch (const Json::exception& wrong) {
         return could_not_run(
             console,

@@ -76,4 +76,24 @@ PolicyAttempt compile_file(const std::filesystem::path& path) {
     return {std::move(compiled).value(), ExitStatus::done, {}};
 }
 
+BundleReading gather_file(const std::filesystem::path& path) {
+    if (std::optional<Error> error = check_readable(path)) {
+        return {std::nullopt, ExitStatus::could_not_run, {*std::move(error)}};
+    }
+    Result<BundledPolicy> gathered = gather_bundle(path);
+    if (!gathered) {
+        // Once more for the errors, with the file as the user calls it.
+        PolicyReading reading = read_file(path);
+        return {
+            std::nullopt,
+            reading.policy ? ExitStatus::no : reading.status,
+            reading.policy ? gathered.errors() : std::move(reading.errors)};
+    }
+    const Result<CompiledPolicy> compiled = compile_policy(std::move(gathered.value().policy));
+    if (!compiled) {
+        return {std::nullopt, ExitStatus::no, compiled.errors()};
+    }
+    return {std::move(gathered.value().bundle), ExitStatus::done, {}};
+}
+
 }  // namespace portcullis::cli

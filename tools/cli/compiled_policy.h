@@ -3,6 +3,7 @@
 
 #include "rules/image.h"
 #include "rules/policy.h"
+#include "rules/policy_bundle.h"
 #include "rules/policy_compiler.h"
 #include "rules/slot_layout.h"
 #include "tools/cli/exit_status.h"
@@ -29,6 +30,15 @@ struct PolicyAttempt {
 
 // Compiles with a slot layout of its own, as if no policy had been before.
 [[nodiscard]] PolicyAttempt compile_file(const std::filesystem::path& path);
+
+// A policy to be sent to control, which reads its lists and tells what is wrong in them. All else is checked here.
+struct BundleReading {
+    std::optional<PolicyBundle> bundle;
+    ExitStatus status = ExitStatus::done;
+    Errors errors;
+};
+
+[[nodiscard]] BundleReading gather_file(const std::filesystem::path& path);
 
 // Read and checked, not compiled.
 struct PolicyReading {

@@ -252,17 +252,12 @@ ExitStatus run_apply_shadow(
     bool json,
     Console& console
 ) {
-    // As `portcullis check` does: errors are told with the places of this machine, before anything is sent.
-    const PolicyAttempt attempt = compile_file(policy);
-    if (!attempt.compiled) {
-        print_errors(console, attempt.errors);
-        return attempt.status;
+    const BundleReading read = gather_file(policy);
+    if (!read.bundle) {
+        print_errors(console, read.errors);
+        return read.status;
     }
-    const Result<BundledPolicy> read = read_bundle(policy);
-    if (!read) {
-        return could_not_run(console, read.errors());  // it was written just now
-    }
-    const PolicyBundle& bundle = read.value().bundle;
+    const PolicyBundle& bundle = *read.bundle;
     Json body = {{"file", bundle.file}, {"policy", bundle.text}, {"lists", bundle.lists}};
     return ask(
         address,
