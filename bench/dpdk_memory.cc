@@ -1,7 +1,10 @@
 #include "bench/dpdk_memory.h"
 
+#include "rules/counter_layout.h"
+
 #include <sched.h>
 
+#include <bit>
 #include <filesystem>
 #include <fstream>
 
@@ -52,7 +55,19 @@ std::uint32_t memory_mib_for(std::uint64_t frames) noexcept {
     return static_cast<std::uint32_t>(frames * kBytesPerFrame / kMib + kRestMib);
 }
 
-Result<DpdkSetup> choose_setup(unsigned workers, std::uint32_t memory_mib, unsigned programs) {
+std::uint32_t counters_mib_for(std::uint32_t subscribers, unsigned workers) noexcept {
+    constexpr std::uint64_t kFamilies = 2;
+    constexpr std::uint64_t kTablesMib = 32;  // of active subscribers, of those under watch
+    const std::uint64_t slots = kFamilies * std::bit_ceil(subscribers);
+    return static_cast<std::uint32_t>(workers * (slots * sizeof(SlotCounters) / kMib + kTablesMib));
+}
+
+Result<DpdkSetup> choose_setup(
+    unsigned workers,
+    std::uint32_t memory_mib,
+    unsigned programs,
+    std::uint32_t counters_mib
+) {
     const std::vector<unsigned> cpus = usable_cpus();
     if (cpus.size() < workers) {
         return Error{
@@ -65,7 +80,7 @@ Result<DpdkSetup> choose_setup(unsigned workers, std::uint32_t memory_mib, unsig
     out.main_cpu = cpus.front();
     out.worker_cpus.assign(cpus.end() - workers, cpus.end());
     out.memory_mib = memory_mib;
-    out.hugepages = free_hugepage_mib() >= std::uint64_t{memory_mib} * programs;
+    out.hugepages = free_hugepage_mib() >= std::uint64_t{memory_mib} * programs + counters_mib;
     return out;
 }
 

@@ -21,10 +21,17 @@ struct DpdkSetup {
 [[nodiscard]] std::uint32_t memory_mib_for(std::uint64_t frames) noexcept;
 
 // Workers on the last processors that this process may use, the main thread on the first. Hugepages when
-// enough of them are free for `programs` programs of `memory_mib` each. An error when there are too few
-// processors.
-[[nodiscard]] Result<DpdkSetup>
-choose_setup(unsigned workers, std::uint32_t memory_mib, unsigned programs);
+// enough of them are free for `programs` programs of `memory_mib` each, and for `counters_mib` of the
+// dataplane's counters. An error when there are too few processors.
+[[nodiscard]] Result<DpdkSetup> choose_setup(
+    unsigned workers,
+    std::uint32_t memory_mib,
+    unsigned programs,
+    std::uint32_t counters_mib = 0
+);
+
+// The counters of `workers` workers for `subscribers` subscribers of each family, in MiB.
+[[nodiscard]] std::uint32_t counters_mib_for(std::uint32_t subscribers, unsigned workers) noexcept;
 
 // "--lcores 0@0,1@1": lcore 0 is the main one, 1 and up are workers'.
 [[nodiscard]] std::string lcores_of(const DpdkSetup& setup);

@@ -26,7 +26,8 @@ std::string processor_name() {
 }
 
 std::string memory_of(const DpdkSetup& setup) {
-    return setup.hugepages ? "hugepages" : "no hugepages (too few are free)";
+    return setup.hugepages ? "frames of all programs in hugepages"
+                           : "frames of all programs in small pages (too few hugepages are free)";
 }
 
 std::string cpus_of(const DpdkSetup& setup) {

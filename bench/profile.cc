@@ -195,7 +195,7 @@ Policy make_policy(const Profile& profile) {
     policy.rules = built_in_rules();
     ServiceClass everyone;
     everyone.name = "residential";
-    everyone.actions = {Action::drop, Action::drop};
+    everyone.actions.assign(2, profile.monitor ? Action::monitor : Action::drop);
     policy.classes.push_back(everyone);
     policy.pools.push_back(
         {prefix4(kPool4, prefix_length_for(profile.subscribers, 32)), 32, ClassIndex{0}, {}}

@@ -23,6 +23,7 @@ struct Profile {
     std::uint32_t frame_count = 1U << 16U;  // distinct frames
     bool worst_case = false;    // every budget of the parser spent: see worst_case_frame
     bool drop_spoofed = false;  // the policy drops what comes from no pool
+    bool monitor = false;       // it only counts what it would drop by its rules
     std::uint64_t seed = 1;
 };
 

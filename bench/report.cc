@@ -92,6 +92,9 @@ Result<Json> collect_report(const ReportPlan& plan, ProgressLine& progress) {
     for (const std::string& peer : plan.peers) {
         peer_words.insert(peer_words.end(), {"--peer", peer});
     }
+    if (!plan.l3fwd_acl.empty()) {
+        peer_words.insert(peer_words.end(), {"--l3fwd-acl", plan.l3fwd_acl});
+    }
     if (!take(out["peers"], collector.throughput("beside its peers", peer_words, kRuns))) {
         return errors;
     }

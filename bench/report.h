@@ -15,6 +15,7 @@ struct ReportPlan {
     bool quick =
         false;  // small policies and moments instead of seconds: to see the page, not the figures
     std::vector<std::string> peers;
+    std::string l3fwd_acl;  // the program of that peer; empty: as PATH has it
 };
 
 // Runs this program for every part; an object with a member a part.

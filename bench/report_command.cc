@@ -78,6 +78,8 @@ void add_report(CLI::App& app, Action& action) {
         ->type_name("FILE");
     command->add_option("--peer", options->plan.peers, "As in throughput; repeat")
         ->type_name("NAME");
+    command->add_option("--l3fwd-acl", options->plan.l3fwd_acl, "As in throughput")
+        ->type_name("PROGRAM");
     command->add_flag(
         "--quick",
         options->plan.quick,

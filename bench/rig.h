@@ -78,6 +78,8 @@ public:
         return counters_->worker(worker);
     }
 
+    [[nodiscard]] bool counters_in_hugepages() const noexcept { return counters_->in_huge_pages(); }
+
     [[nodiscard]] const dataplane::Ports& ports() const noexcept { return *ports_; }
 
 private:

@@ -1,5 +1,6 @@
 #include "bench/stage_bench.h"
 
+#include "dataplane/counter_memory.h"
 #include "dataplane/stages.h"
 #include "rules/policy_compiler.h"
 #include "rules/watch_table.h"
@@ -8,7 +9,6 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
@@ -20,11 +20,7 @@ namespace portcullis::bench {
 namespace {
 
 // As many as a dataplane has without being told otherwise.
-constexpr std::uint64_t kWatchPlaces = 65'536;
-
-struct alignas(64) CacheLine {
-    std::array<std::byte, 64> bytes{};
-};
+constexpr std::uint32_t kWatchPlaces = 65'536;
 
 struct FreePool {
     void operator()(rte_mempool* pool) const noexcept { rte_mempool_free(pool); }
@@ -77,6 +73,26 @@ std::uint64_t judge_all(dataplane::WorkerState& state, const std::vector<rte_mbu
     return cycles;
 }
 
+// The product's memory, all of it present.
+dataplane::CounterMemory make_counters(std::uint32_t slot_count) {
+    dataplane::CounterShape shape;
+    shape.slot_capacity = slot_count;
+    shape.watch_places = kWatchPlaces;
+    Result<dataplane::CounterMemory> memory = dataplane::CounterMemory::create(shape);
+    if (!memory) {
+        throw std::runtime_error(memory.errors().front().message);
+    }
+    memory.value().populate_slots(slot_count);
+    memory.value().populate_watch();
+    return std::move(memory).value();
+}
+
+// The product draws the seed; here the same instructions are to run every time.
+WatchTable watch_of(dataplane::CounterMemory& memory, std::uint64_t seed) {
+    auto* const base = reinterpret_cast<std::byte*>(&memory.header());
+    return {base + watch_offset(memory.header(), 0), kWatchPlaces, seed};
+}
+
 }  // namespace
 
 StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs) {
@@ -92,15 +108,13 @@ StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs) {
     const ImageBytes image = std::move(compile(policy, layout, 0)).value();
     const ImageView view = validate(image.bytes()).value();
 
-    const auto counters = std::make_unique<WorkerCounters>();
-    const auto slots = std::make_unique<SlotCounters[]>(layout.slot_count());
+    dataplane::CounterMemory memory = make_counters(layout.slot_count());
+    WorkerCounters& counters = memory.worker(0);
     const auto state = std::make_unique<dataplane::WorkerState>();
     state->image = &view;
-    state->counters = counters.get();
-    state->slots = slots.get();
-    const auto watch_memory =
-        std::make_unique<CacheLine[]>(watch_table_bytes(kWatchPlaces) / sizeof(CacheLine));
-    state->watch = WatchTable(watch_memory[0].bytes.data(), kWatchPlaces, profile.seed);
+    state->counters = &counters;
+    state->slots = memory.slots(0);
+    state->watch = watch_of(memory, profile.seed);
 
     (void)judge_all(*state, frames);
     std::vector<double> cycles;
@@ -120,8 +134,9 @@ StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs) {
     std::sort(cycles.begin(), cycles.end());
     StageResult out;
     out.cycles_per_frame = cycles[cycles.size() / 2];
-    out.judged_frames = counters->received[0].frames.read();
-    for (const FrameCounter& reason : counters->judged[index_of(Verdict::drop)][0]) {
+    out.in_huge_pages = memory.in_huge_pages();
+    out.judged_frames = counters.received[0].frames.read();
+    for (const FrameCounter& reason : counters.judged[index_of(Verdict::drop)][0]) {
         out.dropped_frames += reason.frames.read();
     }
     return out;

@@ -11,10 +11,11 @@ struct StageResult {
     double cycles_per_frame = 0;  // of the TSC, median of the runs
     std::uint64_t dropped_frames = 0;
     std::uint64_t judged_frames = 0;
+    bool in_huge_pages = false;  // reserved ones: the counters
 };
 
-// Judges every frame of `profile` `rounds` times in bursts of 64 and takes the median over `runs`. EAL must
-// be up.
+// Judges every frame of `profile` `rounds` times in bursts of 64 and takes the median over `runs`. The
+// counters lie where the product has them. EAL must be up.
 [[nodiscard]] StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs);
 
 }  // namespace portcullis::bench

@@ -1,5 +1,6 @@
 // The subcommand stages.
 #include "bench/command.h"
+#include "bench/dpdk_memory.h"
 #include "bench/stage_bench.h"
 #include "dataplane/eal.h"
 
@@ -65,9 +66,14 @@ std::vector<Row> rows_of(const StagesOptions& options) {
 }
 
 cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
+    constexpr std::uint32_t kMemoryMib = 1024;
+    const Result<DpdkSetup> dpdk = choose_setup(1, kMemoryMib, 1);
+    if (!dpdk) {
+        return fail(console, dpdk.errors());
+    }
     dataplane::EalSetup setup;
-    setup.test_mode = true;
-    setup.more_arguments = {"-m", "1024"};
+    setup.test_mode = !dpdk.value().hugepages;
+    setup.memory_mib = dpdk.value().hugepages ? 0 : kMemoryMib;
     const Result<dataplane::Eal> eal = dataplane::Eal::start(setup);
     if (!eal) {
         return fail(console, eal.errors());
@@ -75,7 +81,10 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
     nlohmann::ordered_json out;
     double plain = 0;
     if (!options.json) {
-        std::printf("%-56s %16s %9s\n", "frames", "TSC cycles/frame", "to plain");
+        std::printf("frames in %s\n\n", dpdk.value().hugepages ? "hugepages" : "small pages");
+        std::printf(
+            "%-56s %16s %9s  %s\n", "frames", "TSC cycles/frame", "to plain", "counters in"
+        );
     }
     for (const Row& row : rows_of(options)) {
         const StageResult result = run_stages(row.profile, options.rounds, options.runs);
@@ -86,11 +95,18 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
                 {{"frames", row.name},
                  {"cycles_per_frame", result.cycles_per_frame},
                  {"ratio_to_plain", ratio},
+                 {"counters_in_hugepages", result.in_huge_pages},
                  {"judged_frames", result.judged_frames},
                  {"dropped_frames", result.dropped_frames}}
             );
         } else {
-            std::printf("%-56s %16.1f %9.2f\n", row.name.c_str(), result.cycles_per_frame, ratio);
+            std::printf(
+                "%-56s %16.1f %9.2f  %s\n",
+                row.name.c_str(),
+                result.cycles_per_frame,
+                ratio,
+                result.in_huge_pages ? "hugepages" : "small pages"
+            );
             (void)std::fflush(stdout);
         }
     }

@@ -37,6 +37,9 @@ std::vector<std::string> words_of(const TestpmdSetup& setup) {
          "--no-flush-rx",
          "--disable-link-check"}
     );
+    if (setup.first_frame_bytes > 0) {
+        out.push_back("--txpkts=" + std::to_string(setup.first_frame_bytes));
+    }
     return out;
 }
 
@@ -74,7 +77,9 @@ std::string Testpmd::includes() const {
                                  ? "moves frames and looks at none"
                                  : "moves frames and swaps the MAC addresses of each";
     return "dpdk-testpmd, forward mode " + setup_.forward_mode + ": " + what
-           + "; same ports, same file, bursts of 64";
+           + (setup_.first_frame_bytes > 0 ? "; same ports, frames of its own that go round"
+                                           : "; same ports and frames")
+           + ", bursts of 64";
 }
 
 Result<std::string> Testpmd::ask(const std::string& command) {
@@ -83,7 +88,10 @@ Result<std::string> Testpmd::ask(const std::string& command) {
 }
 
 Errors Testpmd::resume() {
-    const Result<std::string> answer = ask("start");
+    // As many frames as ours has on a ring: see Traffic::ring_frames.
+    const bool fill = setup_.first_frame_bytes > 0 && !started_;
+    const Result<std::string> answer = ask(fill ? "start tx_first 4" : "start");
+    started_ = true;
     return answer ? Errors{} : answer.errors();
 }
 

@@ -18,7 +18,10 @@ struct TestpmdSetup {
     std::string forward_mode = "io";   // or macswap, ...
     std::vector<std::string> devices;  // "net_pcap0,rx_pcap=FILE,infinite_rx=1"; an even number
     std::uint64_t frames = 0;          // in its pool, as many as all our ports have
-    double wire_bits_per_frame = 0;    // on average
+    // It sends frames of its own when it is first started, so many bytes each, which then go round: the ports are
+    // rings. 0: the ports have frames.
+    std::uint32_t first_frame_bytes = 0;
+    double wire_bits_per_frame = 0;  // on average
 };
 
 class Testpmd final : public Contestant {
@@ -44,6 +47,7 @@ private:
     TestpmdSetup setup_;
     Dialogue dialogue_;
     ProcessClock clock_;
+    bool started_ = false;
 };
 
 // The frames that came in a second, of all ports, as `show port stats all` says them. Nothing if it says none.

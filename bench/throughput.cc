@@ -1,11 +1,12 @@
 #include "bench/throughput.h"
 
 #include "bench/dataplane_contestant.h"
-#include "bench/testpmd.h"
-#include "bench/xdp.h"
+#include "bench/open_peer.h"
+#include "bench/ring_fill.h"
 
 #include <rte_cycles.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -29,6 +30,13 @@ Sources sources_of(const std::string& word) {
     return word == "spoofed" ? Sources::spoofed : Sources::stamped;
 }
 
+PortKind ports_of(const std::string& word) {
+    if (word == "null") {
+        return PortKind::null;
+    }
+    return word == "ring" ? PortKind::ring : PortKind::pcap;
+}
+
 std::chrono::milliseconds milliseconds_of(double seconds) {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(seconds)
@@ -43,6 +51,12 @@ std::string includes_of(const TrafficSetup& setup) {
     std::string out =
         "portcullis-dataplane's worker loop: receive, judge (both directions' rules, all "
         "encapsulations), count by subscriber, split, transmit";
+    if (setup.ports == PortKind::null) {
+        return out + "; frames of zeros, in which there is no IP to judge";
+    }
+    if (setup.ports == PortKind::ring) {
+        out += "; the policy only monitors, for the same frames go round";
+    }
     if (setup.capture.empty() && setup.sources != Sources::file) {
         out += "; and writing a random subscriber's address into every frame";
     }
@@ -68,44 +82,6 @@ publish_policy(Rig& rig, const Policy& policy, const SlotLayout& layout, std::ui
     return rig.publish(image.value());
 }
 
-Errors add_testpmd(Arena& arena, const std::string& forward_mode) {
-    TestpmdSetup setup;
-    setup.dpdk = arena.dpdk;
-    setup.forward_mode = forward_mode;
-    for (unsigned port = 0; port < kPorts; ++port) {
-        setup.devices.push_back(
-            arena.traffic.device(port, static_cast<unsigned>(arena.dpdk.worker_cpus.size()))
-        );
-    }
-    setup.frames =
-        kPorts * arena.dpdk.worker_cpus.size() * (arena.traffic.frames() + kFramesBeside);
-    setup.wire_bits_per_frame = arena.traffic.wire_bits_per_frame();
-    Result<std::unique_ptr<Testpmd>> peer = Testpmd::open(setup);
-    if (!peer) {
-        return peer.errors();
-    }
-    arena.contestants.push_back(std::move(peer).value());
-    return {};
-}
-
-Errors add_xdp(Arena& arena, const Profile& profile) {
-    Result<std::unique_ptr<Xdp>> peer =
-        Xdp::open({profile, arena.dpdk.worker_cpus.front(), arena.traffic.wire_bits_per_frame()});
-    if (!peer) {
-        return peer.errors();
-    }
-    arena.contestants.push_back(std::move(peer).value());
-    return {};
-}
-
-Errors add_peer(Arena& arena, const std::string& name, const Profile& profile) {
-    constexpr std::string_view kTestpmd = "testpmd-";
-    if (name == "xdp") {
-        return add_xdp(arena, profile);
-    }
-    return add_testpmd(arena, name.substr(kTestpmd.size()));
-}
-
 // The dataplane of an arena that has its traffic, with the policy that the traffic is judged by.
 Errors
 add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, ThroughputReport& out) {
@@ -129,6 +105,12 @@ add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, Throu
         !errors.empty()) {
         return errors;
     }
+    if (traffic.ports == PortKind::ring) {
+        if (Errors errors = fill_rings(arena.rig->ports(), arena.traffic, workers);
+            !errors.empty()) {
+            return errors;
+        }
+    }
     for (unsigned port = 0; port < kPorts; ++port) {
         for (unsigned queue = 0; queue < workers; ++queue) {
             arena.stamps.push_back(std::make_unique<SourceStamp>(
@@ -151,7 +133,9 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     const unsigned workers = options.workers;
     progress.show("writing frames");
     TrafficSetup traffic_setup;
+    traffic_setup.ports = ports_of(options.port);
     traffic_setup.profile = profile_of(options.profile);
+    traffic_setup.profile.monitor = traffic_setup.ports == PortKind::ring;
     traffic_setup.capture = options.capture;
     traffic_setup.direction = direction_of(options.direction);
     traffic_setup.sources = sources_of(options.sources);
@@ -160,8 +144,15 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
         return traffic.errors();
     }
     const std::uint32_t frames = kPorts * workers * (traffic.value().frames() + kFramesBeside);
-    const auto programs = static_cast<unsigned>(1 + options.peers.size());
-    const Result<DpdkSetup> dpdk = choose_setup(workers, memory_mib_for(frames), programs);
+    const auto programs = static_cast<unsigned>(
+        1 + std::count_if(options.peers.begin(), options.peers.end(), is_dpdk_peer)
+    );
+    const Result<DpdkSetup> dpdk = choose_setup(
+        workers,
+        memory_mib_for(frames),
+        programs,
+        counters_mib_for(options.profile.subscribers, workers)
+    );
     if (!dpdk) {
         return dpdk.errors();
     }
@@ -172,11 +163,20 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     if (Errors errors = add_dataplane(arena, traffic_setup, workers, out); !errors.empty()) {
         return errors;
     }
-    for (const std::string& peer : options.peers) {
-        progress.show("starting " + peer);
-        if (Errors errors = add_peer(arena, peer, traffic_setup.profile); !errors.empty()) {
-            return errors;
+    const PeerSetup peer_setup{
+        arena.traffic,
+        arena.dpdk,
+        traffic_setup.profile,
+        traffic_setup.direction,
+        frames,
+        options.l3fwd_acl};
+    for (const std::string& name : options.peers) {
+        progress.show("starting " + name);
+        Result<std::unique_ptr<Contestant>> peer = open_peer(name, peer_setup);
+        if (!peer) {
+            return peer.errors();
         }
+        arena.contestants.push_back(std::move(peer).value());
     }
 
     RaceSetup race_setup;
@@ -201,6 +201,7 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     }
     out.cycles_per_frame = out.machine.tsc_hz * workers / out.own.frames_per_second().median;
     out.bytes_per_slot = sizeof(SlotCounters);
+    out.counters_in_hugepages = arena.rig->counters_in_hugepages();
     out.subscribers_touched = arena.rig->subscribers_touched();
     out.totals = arena.rig->totals();
     return out;

@@ -18,9 +18,11 @@ namespace portcullis::bench {
 struct ThroughputOptions {
     ProfileOptions profile;
     std::filesystem::path capture;
+    std::string port = "pcap";
     std::string direction = "both";
     std::string sources = "stamped";
     std::vector<std::string> peers;
+    std::filesystem::path l3fwd_acl;  // the program of that peer
     unsigned workers = 1;
     unsigned runs = 5;
     double seconds = 1;
@@ -42,6 +44,7 @@ struct ThroughputReport {
     std::vector<PeerRow> peers;
     double cycles_per_frame = 0;  // of the TSC and of one worker
     std::uint64_t bytes_per_slot = 0;
+    bool counters_in_hugepages = false;
     std::uint64_t subscribers_touched = 0;
     std::uint64_t image_bytes = 0;
     RigTotals totals;  // of all turns, warm-up included

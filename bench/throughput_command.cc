@@ -1,5 +1,6 @@
 // The subcommand throughput.
 #include "bench/command.h"
+#include "bench/open_peer.h"
 #include "bench/throughput.h"
 
 #include <CLI/CLI.hpp>
@@ -43,6 +44,16 @@ void add_throughput(CLI::App& app, Action& action) {
         ->type_name("FILE");
     command
         ->add_option(
+            "--port",
+            options->port,
+            "DPDK ports of ours and of testpmd: pcap (copies frames out of a file), null (frames\n"
+            "of zeros, not written: the least a port can do), ring (the same frames go round)"
+        )
+        ->type_name("NAME")
+        ->check(member({"pcap", "null", "ring"}))
+        ->capture_default_str();
+    command
+        ->add_option(
             "--direction",
             options->direction,
             "In which frames are judged: outbound, inbound, or both: one port each"
@@ -63,10 +74,21 @@ void add_throughput(CLI::App& app, Action& action) {
         ->capture_default_str();
     command
         ->add_option(
-            "--peer", options->peers, "Beside testpmd-io, testpmd-macswap or xdp (as root); repeat"
+            "--peer",
+            options->peers,
+            "Beside testpmd-io, testpmd-macswap, l3fwd-acl, or, as root, xdp, nftables, "
+            "linux-bridge "
+            "(nftables'\nway without a ruleset); repeat"
         )
         ->type_name("NAME")
-        ->check(member({"testpmd-io", "testpmd-macswap", "xdp"}));
+        ->check(member(peer_names()));
+    command
+        ->add_option(
+            "--l3fwd-acl",
+            options->l3fwd_acl,
+            "The program of that peer (default: dpdk-l3fwd-acl in PATH; bench/README.md)"
+        )
+        ->type_name("PROGRAM");
     command->add_option("--workers", options->workers, "Each on a processor and queues of its own")
         ->type_name("N")
         ->check(CLI::Range(1U, kWorkersMax))

@@ -60,6 +60,7 @@ Json profile_json(const ThroughputOptions& options) {
              {"seed", profile.seed}}
         );
     }
+    out["port"] = options.port;
     out["direction"] = options.direction;
     out["drop_spoofed"] = profile.drop_spoofed;
     return out;
@@ -93,6 +94,7 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
         {"bits_per_second", median_of(report.own, &Rate::bits_per_second)},
         {"cycles_per_frame", report.cycles_per_frame},
         {"bytes_per_slot", report.bytes_per_slot},
+        {"counters_in_hugepages", report.counters_in_hugepages},
         {"image_bytes", report.image_bytes},
         {"subscribers_touched", report.subscribers_touched},
         {"received_frames", report.totals.received.frames},
@@ -143,7 +145,8 @@ std::string to_text(const ThroughputReport& report, cli::TextStyle style) {
     const RigTotals& totals = report.totals;
     return to_text(report.machine, report.dpdk) + "\n" + table.render(style) + "\n"
            + cli::to_text(report.subscribers_touched, style) + " subscribers counted, "
-           + std::to_string(report.bytes_per_slot) + " bytes each; "
+           + std::to_string(report.bytes_per_slot) + " bytes each, in "
+           + (report.counters_in_hugepages ? "hugepages; " : "small pages; ")
            + cli::to_text(totals.received.frames, style) + " frames received, "
            + cli::to_text(totals.passed_frames, style) + " passed, "
            + cli::to_text(totals.dropped_frames, style) + " dropped, "

@@ -5,6 +5,7 @@
 #include "tools/cli/prepared_capture.h"
 #include "tools/cli/stop_signals.h"
 
+#include <algorithm>
 #include <numeric>
 #include <system_error>
 #include <utility>
@@ -26,14 +27,46 @@ double mean_bytes_of(const std::vector<FrameData>& frames) {
     return static_cast<double>(bytes) / static_cast<double>(frames.size());
 }
 
+Errors wrong_for(const char* ports, const char* what, const char* cure) {
+    return {Error{{}, std::string("--port ") + ports + " " + what, cure}};
+}
+
+Errors check(const TrafficSetup& setup) {
+    if (setup.profile.extension_headers > 0 && setup.profile.ipv6_share == 0) {
+        return {Error{
+            {},
+            "--extension-headers are those of IPv6, and no frame is IPv6",
+            "give --ipv6-share PERCENT, too"}};
+    }
+    if (setup.ports != PortKind::pcap && !setup.capture.empty()) {
+        return wrong_for("null and ring", "have frames of their own", "leave --capture out");
+    }
+    if (setup.ports == PortKind::null && setup.profile.frame_bytes.size() > 1) {
+        return wrong_for("null", "has frames of one size", "give one number as --frame-size");
+    }
+    if (setup.ports == PortKind::ring && setup.profile.drop_spoofed) {
+        return wrong_for(
+            "ring", "keeps no frame that is dropped", "leave --drop-spoofed out, or --port ring"
+        );
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<Traffic> Traffic::make(const TrafficSetup& setup) {
+    if (Errors errors = check(setup); !errors.empty()) {
+        return errors;
+    }
     Result<cli::TempDir> folder = cli::TempDir::create();
     if (!folder) {
         return folder.errors();
     }
     Traffic out(setup, std::move(folder).value());
+    if (setup.ports == PortKind::null) {
+        out.mean_bytes_ = setup.profile.frame_bytes.front();
+        return out;
+    }
     Errors errors = setup.capture.empty() ? out.generate() : out.take_capture();
     if (!errors.empty()) {
         return errors;
@@ -105,6 +138,13 @@ Errors Traffic::take_capture() {
 }
 
 std::string Traffic::device(unsigned port, unsigned queues) const {
+    if (setup_.ports == PortKind::null) {
+        return "net_null" + std::to_string(port)
+               + ",size=" + std::to_string(setup_.profile.frame_bytes.front());
+    }
+    if (setup_.ports == PortKind::ring) {
+        return "net_ring" + std::to_string(port);
+    }
     std::string out = "net_pcap" + std::to_string(port);
     for (unsigned queue = 0; queue < queues; ++queue) {
         out += ",rx_pcap=" + files_[port].string();
@@ -118,13 +158,22 @@ Direction Traffic::direction(unsigned port) const noexcept {
 
 StampSetup Traffic::stamp(unsigned port, unsigned queue) const noexcept {
     StampSetup out;
-    out.sources =
-        setup_.capture.empty() && !setup_.profile.worst_case ? setup_.sources : Sources::file;
+    const bool as_they_are =
+        !setup_.capture.empty() || setup_.profile.worst_case || setup_.ports == PortKind::null;
+    out.sources = as_they_are ? Sources::file : setup_.sources;
     out.subscribers = setup_.profile.subscribers;
     out.ip_offset = ip_offset(setup_.profile);
     out.direction = direction(port);
     out.seed = setup_.profile.seed + port + std::uint64_t{queue} * 2;
     return out;
+}
+
+std::vector<FrameData> Traffic::ring_frames(unsigned port) const {
+    // Both rings' frames fit into one, where they may meet.
+    constexpr std::uint32_t kRingFramesMax = 256;
+    Profile profile = setup_.profile;
+    profile.frame_count = std::min(profile.frame_count, kRingFramesMax);
+    return make_frames(profile, direction(port));
 }
 
 double Traffic::wire_bits_per_frame() const noexcept {

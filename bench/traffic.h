@@ -1,4 +1,5 @@
-// What the two ports of a benchmark deliver: files of frames that DPDK's pcap port replays without end.
+// What the two ports of a benchmark deliver: files of frames that DPDK's pcap port replays without end; or frames of
+// zeros, of the null port; or the same frames round and round, on ring ports.
 #pragma once
 
 #include "bench/profile.h"
@@ -11,10 +12,18 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace portcullis::bench {
 
+enum class PortKind : std::uint8_t {
+    pcap,
+    null,
+    ring
+};
+
 struct TrafficSetup {
+    PortKind ports = PortKind::pcap;
     Profile profile;
     std::filesystem::path capture;  // replayed instead of generated frames, unless empty
     std::optional<Direction>
@@ -24,7 +33,7 @@ struct TrafficSetup {
 
 class Traffic {
 public:
-    // Writes the files, or converts the capture.
+    // Writes the files, or converts the capture. An error when the ports cannot have such frames.
     [[nodiscard]] static Result<Traffic> make(const TrafficSetup& setup);
 
     // What port 0 (inside) and port 1 (outside) are, with `queues` queues each.
@@ -36,8 +45,16 @@ public:
     // How frames of `queue` of `port` get their subscribers.
     [[nodiscard]] StampSetup stamp(unsigned port, unsigned queue) const noexcept;
 
-    // Of one file.
+    // Of one file; nothing of a null port.
     [[nodiscard]] std::uint32_t frames() const noexcept { return frames_; }
+
+    [[nodiscard]] PortKind ports() const noexcept { return setup_.ports; }
+
+    // What goes round on ring ports, `port` begins with these.
+    [[nodiscard]] std::vector<FrameData> ring_frames(unsigned port) const;
+
+    // Without FCS, on average.
+    [[nodiscard]] double mean_bytes() const noexcept { return mean_bytes_; }
 
     // With preamble, FCS and gap, on average (RFC 2544).
     [[nodiscard]] double wire_bits_per_frame() const noexcept;

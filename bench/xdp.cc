@@ -1,18 +1,17 @@
 #include "bench/xdp.h"
 
+#include "bench/on_processor.h"
 #include "bench/process_clock.h"
 #include "tools/cli/stop_signals.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <optional>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace portcullis::bench {
@@ -35,35 +34,6 @@ Error failure(const char* what, int code) {
         {},
         std::string("the peer xdp ") + what + ": " + std::generic_category().message(code),
         "run as root on a kernel with BPF, or leave --peer xdp out"};
-}
-
-// While it lives, this thread runs on one processor; then where it ran before.
-class OnProcessor {
-public:
-    explicit OnProcessor(unsigned cpu) noexcept {
-        cpu_set_t wanted;
-        CPU_ZERO(&wanted);
-        CPU_SET(cpu, &wanted);
-        (void)::sched_getaffinity(0, sizeof(before_), &before_);
-        (void)::sched_setaffinity(0, sizeof(wanted), &wanted);
-    }
-
-    ~OnProcessor() { (void)::sched_setaffinity(0, sizeof(before_), &before_); }
-
-    OnProcessor(const OnProcessor&) = delete;
-    OnProcessor& operator=(const OnProcessor&) = delete;
-    OnProcessor(OnProcessor&&) = delete;
-    OnProcessor& operator=(OnProcessor&&) = delete;
-
-private:
-    cpu_set_t before_{};
-};
-
-// Written when the project was built, if there was a clang.
-std::filesystem::path object_path() {
-    std::error_code error;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-    return self.parent_path() / "portcullis-bench-xdp.o";
 }
 
 // The keys of an IPv4 set, as they stand on the wire.
@@ -89,10 +59,6 @@ int insert_all(int map, const std::vector<std::uint32_t>& keys) {
 
 }  // namespace
 
-void Xdp::Close::operator()(bpf_object* object) const noexcept {
-    ::bpf_object__close(object);
-}
-
 Xdp::Xdp(const XdpSetup& setup)
     : setup_(setup) {
     Profile one = setup.profile;
@@ -117,18 +83,11 @@ Result<std::unique_ptr<Xdp>> Xdp::open(const XdpSetup& setup) {
 }
 
 Errors Xdp::load() {
-    const std::filesystem::path path = object_path();
-    if (!std::filesystem::exists(path)) {
-        return {Error{
-            {path.string(), 0, 0},
-            "is not there: the peer xdp was not built",
-            "install clang (tools/install_packages test) and build again"}};
+    Result<BpfObject> object = open_bpf_object("xdp_filter");
+    if (!object) {
+        return object.errors();
     }
-    (void)::libbpf_set_print(nullptr);
-    object_.reset(::bpf_object__open_file(path.c_str(), nullptr));
-    if (object_ == nullptr) {
-        return {failure("cannot be read", errno)};
-    }
+    object_ = std::move(object).value();
     const auto resize = [&](const char* name, std::uint32_t entries) {
         bpf_map* const map = ::bpf_object__find_map_by_name(object_.get(), name);
         return map == nullptr ? -ENOENT : ::bpf_map__set_max_entries(map, std::max(entries, 1U));

@@ -2,13 +2,12 @@
 // (BPF_PROG_TEST_RUN): no port, no driver, no copy. Needs root.
 #pragma once
 
+#include "bench/bpf_object_file.h"
 #include "bench/contestant.h"
 #include "bench/profile.h"
 
 #include <cstdint>
 #include <memory>
-
-struct bpf_object;
 
 namespace portcullis::bench {
 
@@ -35,10 +34,6 @@ public:
     void rest() override {}
 
 private:
-    struct Close {
-        void operator()(bpf_object* object) const noexcept;
-    };
-
     explicit Xdp(const XdpSetup& setup);
 
     [[nodiscard]] Errors load();
@@ -48,7 +43,7 @@ private:
 
     XdpSetup setup_;
     FrameData frame_;
-    std::unique_ptr<bpf_object, Close> object_;
+    BpfObject object_;
     int program_ = -1;  // a descriptor of object_
 };
 

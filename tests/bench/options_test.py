@@ -36,6 +36,12 @@ class OptionsTest(unittest.TestCase):
             (["throughput", "--frame-size", "xyz"], "xyz"),
             (["throughput", "--vlan-tags", "5"], "--vlan-tags"),
             (["throughput", "--runs", "0"], "--runs"),
+            (["throughput", "--port", "disk"], "disk"),
+            (["throughput", "--ipv6-share", "-1"], "--ipv6-share"),
+            (["throughput", "--extension-headers", "17"], "--extension-headers"),
+            (["throughput", "--frames", "63"], "--frames"),
+            (["throughput", "--sources", "none"], "none"),
+            (["throughput", "--direction", "up"], "up"),
             (["latency", "--load", "0"], "--load"),
             (["publish", "--publications", "0"], "--publications"),
         ]:

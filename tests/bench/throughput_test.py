@@ -66,6 +66,28 @@ class ThroughputTest(unittest.TestCase):
         out = self.run_one("--capture", ROOT / "tools" / "sample" / "sample.pcap")
         self.assertGreater(out["dropped_frames"], 0)
 
+    def test_null_ports_deliver_frames_that_are_not_ip(self):
+        out = self.run_one("--port", "null")
+        self.assertEqual(out["subscribers_touched"], 0)
+
+    def test_frames_go_round_on_ring_ports(self):
+        out = self.run_one("--port", "ring", "--smtp-share", 100)
+        self.assertEqual(out["dropped_frames"], 0)  # monitored
+        self.assertEqual(out["subscribers_touched"], 1000)
+        self.assertGreater(out["received_frames"], 10_000)  # more than lie on the rings
+
+    def test_frames_that_cannot_be_are_refused(self):
+        for words, named in [
+            (["--port", "null", "--capture", ROOT / "tools" / "sample" / "sample.pcap"], "--capture"),
+            (["--port", "null", "--frame-size", "imix"], "--frame-size"),
+            (["--port", "ring", "--drop-spoofed"], "--drop-spoofed"),
+            (["--extension-headers", 3], "--ipv6-share"),
+        ]:
+            with self.subTest(words=words):
+                done = bench("throughput", *SHORT, *words)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(named, done.stderr)
+
     def test_two_workers(self):
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest("needs two processors")
@@ -74,6 +96,9 @@ class ThroughputTest(unittest.TestCase):
     def test_a_peer(self):
         if not has_testpmd():
             self.skipTest("needs dpdk-testpmd (package dpdk-dev)")
+        for port in ("null", "ring"):
+            out = self.run_one("--port", port, "--peer", "testpmd-io")
+            self.assertGreater(out["peers"]["testpmd-io"]["frames_per_second"], 0)
         out = self.run_one("--peer", "testpmd-io", "--peer", "testpmd-macswap")
         self.assertEqual(list(out["peers"]), ["testpmd-io", "testpmd-macswap"])
         for peer in out["peers"].values():
