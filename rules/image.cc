@@ -1,8 +1,8 @@
 #include "rules/image.h"
 
 #include "rules/image_sections.h"
+#include "rules/pattern_database.h"
 #include "rules/pool_trie.h"
-#include "rules/signature_patterns.h"
 
 #include <xxhash.h>
 

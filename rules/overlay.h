@@ -6,8 +6,8 @@
 #pragma once
 
 #include "rules/image.h"
+#include "rules/image_bytes.h"
 #include "rules/image_lookup.h"
-#include "rules/policy_compiler.h"
 #include "rules/prefix.h"
 #include "rules/result.h"
 #include "rules/units.h"

@@ -1,14 +1,27 @@
 #include "rules/pattern_database.h"
 
+#include "rules/quoted_text.h"
+
+#include <hs/hs_common.h>
 #include <hs/hs_runtime.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
 namespace portcullis {
 
 namespace {
+
+// What Hyperscan's serialised databases have at least.
+constexpr std::size_t kSerialisedBytesMin = 32;
+
+struct FreeInfo {
+    // Hyperscan's own allocator is malloc, unless it is given another one.
+    // NOLINTNEXTLINE(cppcoreguidelines-no-malloc,cppcoreguidelines-owning-memory)
+    void operator()(void* memory) const noexcept { std::free(memory); }
+};
 
 Error refused(const std::string& why) {
     return Error{
@@ -32,6 +45,10 @@ int note_match(
 }
 
 }  // namespace
+
+void FreePatterns::operator()(hs_database* database) const noexcept {
+    (void)hs_free_database(database);
+}
 
 void PatternDatabase::FreeScratch::operator()(hs_scratch* scratch) const noexcept {
     (void)hs_free_scratch(scratch);
@@ -86,6 +103,31 @@ RuleSet PatternDatabase::scan(const void* context, std::span<const std::uint8_t>
         &found
     );
     return found;
+}
+
+std::string fault_of_pattern_database(std::span<const std::byte> database) {
+    if (database.size() < kSerialisedBytesMin || database.size() > kPatternDatabaseBytesMax) {
+        return "has " + std::to_string(database.size()) + " bytes";
+    }
+    char* info = nullptr;
+    const hs_error_t code = hs_serialized_database_info(
+        reinterpret_cast<const char*>(database.data()), database.size(), &info
+    );
+    const std::unique_ptr<char, FreeInfo> owned(info);
+    if (code != HS_SUCCESS || info == nullptr) {
+        return "is not one of Hyperscan, or damaged";
+    }
+    // "Version: 5.4.0 Features: AVX2 Mode: BLOCK"; hs_version() is "5.4.0 2021-01-26".
+    const std::string said(info);
+    const std::string version(hs_version());
+    const std::string number = version.substr(0, version.find(' '));
+    if (said.find("Version: " + number + " ") == std::string::npos) {
+        return "is " + in_quotes(said) + ", and this machine has Hyperscan " + number;
+    }
+    if (said.find("Mode: BLOCK") == std::string::npos) {
+        return "is not for blocks: " + in_quotes(said);
+    }
+    return {};
 }
 
 }  // namespace portcullis

@@ -1,20 +1,34 @@
 // The pattern database of an image, opened: what workers scan with. Made and released by the cold thread; each worker
 // scans with memory of its own.
+//
+// Hyperscan checks a database's version, platform and checksum when it is opened, but trusts what the checksum covers:
+// whoever may publish an image is trusted as far.
 #pragma once
 
 #include "rules/flow_tracker.h"
 #include "rules/result.h"
-#include "rules/signature_patterns.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
+struct hs_database;
 struct hs_scratch;
 
 namespace portcullis {
+
+// More would cost workers more than a glance at a flow may.
+inline constexpr std::size_t kPatternDatabaseBytesMax = std::size_t{64} << 10U;
+
+// Why these bytes are no database that this machine can use, before they are opened; empty if nothing is wrong.
+[[nodiscard]] std::string fault_of_pattern_database(std::span<const std::byte> database);
+
+struct FreePatterns {
+    void operator()(hs_database* database) const noexcept;
+};
 
 class PatternDatabase {
 public:

@@ -152,6 +152,20 @@ std::vector<SignaturePattern> patterns_of(const Policy& policy) {
     return out;
 }
 
+// Their database. What is wrong with them together is said of the last one.
+Result<std::vector<std::byte>> compile_patterns_of(const Policy& policy) {
+    const std::vector<SignaturePattern> patterns = patterns_of(policy);
+    Result<std::vector<std::byte>> out = compile_patterns(patterns);
+    if (out) {
+        return out;
+    }
+    Errors errors = out.errors();
+    for (Error& error : errors) {
+        error.where = policy.rules[patterns.back().rule.value].where;
+    }
+    return errors;
+}
+
 // Behind the classes.
 void compile_signatures(const Policy& policy, ImageHeader& header) {
     RuleSet all = 0;
@@ -315,12 +329,6 @@ ImageBytes lay_out(Tables& tables) {
 
 }  // namespace
 
-ImageBytes::ImageBytes(std::size_t size)
-    : bytes_(static_cast<std::byte*>(::operator new[](size, std::align_val_t{kImageAlignment})))
-    , size_(size) {
-    std::memset(bytes_.get(), 0, size);
-}
-
 Result<ImageBytes> compile(const Policy& policy, const SlotLayout& layout, UnixSeconds now) {
     Tables tables;
     ImageHeader& header = tables.header;
@@ -331,7 +339,7 @@ Result<ImageBytes> compile(const Policy& policy, const SlotLayout& layout, UnixS
     header.slot_count = layout.slot_count();
     compile_classes(policy, header);
     compile_signatures(policy, header);
-    Result<std::vector<std::byte>> patterns = compile_patterns(patterns_of(policy));
+    Result<std::vector<std::byte>> patterns = compile_patterns_of(policy);
     if (!patterns) {
         return patterns.errors();
     }

@@ -1,38 +1,11 @@
 // From a policy to its image. Cold: a phase a table, each a function of the policy alone. Any thread.
 #pragma once
 
-#include "rules/image.h"
+#include "rules/image_bytes.h"
 #include "rules/policy.h"
 #include "rules/slot_layout.h"
 
-#include <cstddef>
-#include <memory>
-#include <new>
-#include <span>
-
 namespace portcullis {
-
-// The bytes of an image, aligned as validate() wants them. Move-only.
-class ImageBytes {
-public:
-    explicit ImageBytes(std::size_t size);
-
-    [[nodiscard]] std::span<std::byte> bytes() noexcept { return {bytes_.get(), size_}; }
-
-    [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
-        return {bytes_.get(), size_};
-    }
-
-private:
-    struct Release {
-        void operator()(std::byte* bytes) const noexcept {
-            ::operator delete[](bytes, std::align_val_t{kImageAlignment});
-        }
-    };
-
-    std::unique_ptr<std::byte[], Release> bytes_;
-    std::size_t size_;
-};
 
 // `layout` must have been extended for `policy`. Exemptions that expired at or before `now` are left out.
 // The same arguments give the same bytes.

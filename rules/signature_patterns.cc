@@ -1,9 +1,9 @@
 #include "rules/signature_patterns.h"
 
+#include "rules/pattern_database.h"
 #include "rules/payload_match.h"
-#include "rules/quoted_text.h"
 
-#include <hs/hs.h>
+#include <hs/hs_compile.h>
 
 #include <cctype>
 #include <cstdlib>
@@ -16,9 +16,6 @@ namespace {
 
 // A flow is judged by the first match; `.` is any byte, since payloads are no lines of text.
 constexpr unsigned kFlags = HS_FLAG_SINGLEMATCH | HS_FLAG_DOTALL;
-
-// What Hyperscan's serialised databases have at least.
-constexpr std::size_t kSerialisedBytesMin = 32;
 
 struct FreeInfo {
     // Hyperscan's own allocator is malloc, unless it is given another one.
@@ -106,10 +103,6 @@ std::optional<PatternFault> fault_of_width(const hs_expr_info_t& facts) {
 
 }  // namespace
 
-void FreePatterns::operator()(hs_database* database) const noexcept {
-    (void)hs_free_database(database);
-}
-
 std::optional<PatternFault> fault_of_pattern(std::string_view pattern) {
     if (pattern.size() > kPatternBytesMax) {
         return PatternFault{
@@ -119,6 +112,9 @@ std::optional<PatternFault> fault_of_pattern(std::string_view pattern) {
     }
     if (const std::size_t zero = pattern.find('\0'); zero != std::string_view::npos) {
         return PatternFault{zero, "a zero byte", "write it as \\x00"};
+    }
+    if (std::optional<PatternFault> fault = fault_of_cost(pattern)) {
+        return fault;
     }
     const std::string text(pattern);
     hs_expr_info_t* facts = nullptr;
@@ -157,38 +153,13 @@ Result<std::vector<std::byte>> compile_patterns(const std::vector<SignaturePatte
     if (size > kPatternDatabaseBytesMax) {
         return Error{
             {},
-            "too costly, " + std::to_string(size) + " bytes when it is compiled",
+            "too costly, " + std::to_string(size) + " bytes when compiled",
             "at most " + std::to_string(kPatternDatabaseBytesMax)
                 + "; use smaller repetitions and fewer alternatives"};
     }
     std::vector<std::byte> out(size);
     std::memcpy(out.data(), bytes, size);
     return out;
-}
-
-std::string fault_of_pattern_database(std::span<const std::byte> database) {
-    if (database.size() < kSerialisedBytesMin || database.size() > kPatternDatabaseBytesMax) {
-        return "has " + std::to_string(database.size()) + " bytes";
-    }
-    char* info = nullptr;
-    const hs_error_t code = hs_serialized_database_info(
-        reinterpret_cast<const char*>(database.data()), database.size(), &info
-    );
-    const std::unique_ptr<char, FreeInfo> owned(info);
-    if (code != HS_SUCCESS || info == nullptr) {
-        return "is not one of Hyperscan, or damaged";
-    }
-    // "Version: 5.4.0 Features: AVX2 Mode: BLOCK"; hs_version() is "5.4.0 2021-01-26".
-    const std::string said(info);
-    const std::string version(hs_version());
-    const std::string number = version.substr(0, version.find(' '));
-    if (said.find("Version: " + number + " ") == std::string::npos) {
-        return "is " + in_quotes(said) + ", and this machine has Hyperscan " + number;
-    }
-    if (said.find("Mode: BLOCK") == std::string::npos) {
-        return "is not for blocks: " + in_quotes(said);
-    }
-    return {};
 }
 
 }  // namespace portcullis

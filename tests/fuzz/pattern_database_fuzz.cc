@@ -4,6 +4,8 @@
 // left over cuts the database short.
 #include "rules/pattern_database.h"
 
+#include "rules/signature_patterns.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -110,13 +110,61 @@ TEST_CASE("patterns that are refused") {
                  "the first 256 of"
                  " each direction are looked at)"}
     );
-    const Lines costly = errors_with(R"('(\w{1,200}\s{1,100}\d{1,50}){1,30}(x|y.{1,240}z)')");
-    REQUIRE(costly.size() == 1);
-    CHECK(costly[0].find("is refused: too costly, ") != std::string::npos);
-    const Lines too_large =
-        errors_with("'(a.{0,200}|b.{1,199}c|d.{2,100}e){20}(f.{1,100}|g.{5,10}h){20}'");
-    REQUIRE(too_large.size() == 1);
-    CHECK(too_large[0].find("Pattern is too large") != std::string::npos);
+    const Lines large = errors_with(
+        R"('^\w{4,15}([a-c]*.*(ab{1,13}a.?[a-c]{1,18}|(\w{1,15})+d{3,100}c+b)+c*|ab+[^a]{4,197})+[a-c]{2}z')"
+    );
+    REQUIRE(large.size() == 1);
+    CHECK(large[0].find("is refused: too costly, ") != std::string::npos);
+    CHECK(large[0].find(" bytes when compiled (at most 65536; use ") != std::string::npos);
+}
+
+TEST_CASE("patterns that would take long are refused before they are compiled") {
+    const auto errors_with = [](std::string_view pattern) {
+        return errors_in("[[signature]]\nname = \"a\"\npattern = " + std::string(pattern) + "\n");
+    };
+    const std::string cure =
+        " characters long, repetitions written out (at most 512: use smaller repetitions)";
+    CHECK(
+        accepted(with_base("[[signature]]\nname = \"a\"\npattern = 'ab{1,511}'\n")).rules.size()
+        == 3
+    );
+    CHECK(
+        errors_with("'^ab{1,511}'")
+        == Lines{"policy.toml:9:11: pattern '^ab{1,511}' is refused at its character 4: too costly, 513" + cure}
+    );
+    CHECK(
+        errors_with("'((((a{1,99}){1,99}){1,99}){1,99})x'")
+        == Lines{"policy.toml:9:11: pattern '((((a{1,99}){1,99}){1,99}){1,99})x' is refused at its character"
+                 " 13: too costly, at least 1000000" + cure}
+    );
+    CHECK(
+        errors_with("'(*UCP)\\w{1,200}x'")
+        == Lines{"policy.toml:9:11: pattern '(*UCP)\\w{1,200}x' is refused at its character 1: (* "
+                 "begins an"
+                 " option (payload is bytes: write none)"}
+    );
+    CHECK(
+        errors_with("'a(?ix) b'")
+        == Lines{"policy.toml:9:11: pattern 'a(?ix) b' is refused at its character 2: (?x) ignores "
+                 "blanks"
+                 " (write the pattern without blanks)"}
+    );
+}
+
+TEST_CASE("patterns that would take long together are refused, too") {
+    std::string text;
+    for (const std::string name : {"a", "b", "c", "d", "e", "f"}) {
+        text += "[[signature]]\nname = \"" + name + "\"\npattern = 'x" + name + "{1,409}'\n";
+    }
+    CHECK(
+        errors_in(text)
+        == Lines{"policy.toml:21:11: pattern 'xe{1,409}' is refused: too costly, with those before it 2050"
+                 " characters long, repetitions written out (at most 2048: use smaller repetitions, or fewer"
+                 " patterns)",
+                 "policy.toml:24:11: pattern 'xf{1,409}' is refused: too costly, with those before it 2460"
+                 " characters long, repetitions written out (at most 2048: use smaller repetitions, or fewer"
+                 " patterns)"}
+    );
 }
 
 TEST_CASE("a signature that no class acts upon is warned of, and differences are told") {
