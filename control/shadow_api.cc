@@ -2,6 +2,7 @@
 
 #include "control/change_request.h"
 #include "rules/policy_bundle.h"
+#include "rules/quoted_text.h"
 #include "rules/utc_time.h"
 
 #include <nlohmann/json.hpp>
@@ -205,6 +206,21 @@ Json report(const ShadowState& state) {
     return out;
 }
 
+// The first signature that a class of `policy` acts upon. A shadow is judged by headers alone: the dataplane follows
+// flows for the policy in force only.
+const Rule* acting_signature(const Policy& policy) {
+    for (std::size_t rule = 0; rule < policy.rules.size(); ++rule) {
+        const bool acts =
+            std::any_of(policy.classes.begin(), policy.classes.end(), [&](const auto& one) {
+                return one.actions[rule] != Action::pass;
+            });
+        if (policy.rules[rule].signature && acts) {
+            return &policy.rules[rule];
+        }
+    }
+    return nullptr;
+}
+
 HttpReply begin(Publisher& publisher, const HttpRequest& request) {
     auto body = parse_apply_body(request.body);
     if (!body) {
@@ -215,6 +231,16 @@ HttpReply begin(Publisher& publisher, const HttpRequest& request) {
     if (!policy) {
         const Error& first = policy.errors().front();
         return http_error(422, to_string(first), "portcullis check tells every error");
+    }
+    if (const Rule* const signature = acting_signature(policy.value())) {
+        const std::string what =
+            "signature " + in_quotes(signature->name)
+            + " cannot be judged in a shadow policy, which looks at headers alone";
+        return http_error(
+            422,
+            to_string(Error{signature->where, what, {}}),
+            "take it out of this file's classes, or let the policy in force monitor it"
+        );
     }
     const auto outcome = publisher.begin_shadow(
         std::make_shared<const Policy>(std::move(policy).value()), bundle.file

@@ -258,6 +258,19 @@ class Shadows(Beside):
         self.assertEqual(self.operator.run("apply", "--shadow", "broken.toml").returncode, NO)
         self.assertEqual(self.shadow()["state"], "none")
 
+    def test_a_policy_whose_classes_act_upon_signatures_is_no_shadow(self):
+        self.start()
+        signature = '[[signature]]\nname = "mail"\nprotocol = "smtp"\n'
+        (self.stage.folder / "flows.toml").write_text(policy_text(True) + 'monitor = ["mail"]\n' + signature)
+        refused = self.operator.run("apply", "--shadow", "flows.toml")
+        self.assertEqual(refused.returncode, NO)
+        self.assertIn("flows.toml:13:1: signature 'mail' cannot be judged in a shadow policy", refused.stderr)
+        self.assertEqual(self.shadow()["state"], "none")
+        # One that none acts upon does no harm.
+        (self.stage.folder / "flows.toml").write_text(policy_text(True) + signature)
+        self.begin_shadow("flows")
+        self.assertEqual(self.shadow()["state"], "on")
+
 
 if __name__ == "__main__":
     unittest.main()
