@@ -31,6 +31,14 @@ std::uint32_t unix_seconds() {
     );
 }
 
+std::vector<std::string> class_names_of(const Policy& policy) {
+    std::vector<std::string> out;
+    for (const ServiceClass& one : policy.classes) {
+        out.push_back(one.name);
+    }
+    return out;
+}
+
 void log_errors(const char* what, const Errors& errors) {
     for (const Error& error : errors) {
         spdlog::error("{}: {}", what, to_string(error));
@@ -116,9 +124,9 @@ void Bookkeeper::policy_compiled(std::shared_ptr<const RunningPolicy> policy) {
 void Bookkeeper::policy_effective(std::shared_ptr<const RunningPolicy> policy) {
     const std::lock_guard lock(mutex_);
     events_.emplace_back([this, policy = std::move(policy)] {
-        const bool other_rules = rule_names_ != policy->rule_names;
+        const bool other_rules = names_.rules != policy->rule_names;
         // What is under watch already was counted under rules of other numbers.
-        if ((other_rules && !rule_names_.empty()) || !rules_known_) {
+        if ((other_rules && !names_.rules.empty()) || !rules_known_) {
             draft_.rules_since_s = monotonic_seconds();
         }
         if (!first_policy_due_ && draft_.counters != nullptr) {
@@ -134,11 +142,11 @@ void Bookkeeper::policy_effective(std::shared_ptr<const RunningPolicy> policy) {
             totals_.skip_rules(*draft_.counters);
             rules_known_ = true;
         }
-        if (other_rules && !rule_names_.empty()
-            && (policy->rule_names.empty() || rule_names_[0] != policy->rule_names[0])) {
+        if (other_rules && !names_.rules.empty()
+            && (policy->rule_names.empty() || names_.rules[0] != policy->rule_names[0])) {
             ledger_.replace_first_rule();
         }
-        rule_names_ = policy->rule_names;
+        names_ = {policy->rule_names, class_names_of(*policy->policy)};
         set_policy(policy);
     });
     wake_.notify_one();
@@ -228,7 +236,7 @@ void Bookkeeper::fold(const CounterMapping& counters) {
         const std::lock_guard lock(ledger_mutex_);
         ledger_.set_time(unix_seconds());
     }
-    unsaved_ |= totals_.fold(counters, rules_known_ ? rule_names_ : std::vector<std::string>());
+    unsaved_ |= totals_.fold(counters, rules_known_ ? names_ : CountedNames());
     const auto in_steps = [this](std::size_t count, const auto& fold_step) {
         const auto end = static_cast<std::uint32_t>(count);
         for (std::uint32_t first = 0; first < end;) {
@@ -354,6 +362,8 @@ void Bookkeeper::leave_summary() {
     draft_.frames = totals_.frames();
     draft_.rules = totals_.rules();
     draft_.ports = totals_.ports();
+    draft_.inspection = totals_.inspection();
+    draft_.signature_flows = totals_.signature_flows();
     auto summary = std::make_shared<const Summary>(draft_);
     const std::lock_guard lock(mutex_);
     summary_ = std::move(summary);

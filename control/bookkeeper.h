@@ -36,6 +36,8 @@ struct Summary {
     FrameSums frames;
     std::map<std::string, RuleTotals, std::less<>> rules;
     std::map<std::string, PortTotals, std::less<>> ports;
+    InspectionSums inspection;
+    SignatureFlows signature_flows;
     std::vector<SubscriberDrops> top;  // by frames dropped, most first
     std::size_t subscribers_with_drops = 0;
     std::shared_ptr<const WatchReport>
@@ -118,6 +120,8 @@ private:
     [[nodiscard]] Result<std::monostate> save() const;
     [[nodiscard]] Result<std::monostate> load();
 
+    struct Saved;
+
     struct LoadSample {
         std::uint64_t busy_cycles = 0;
         std::uint64_t cycles = 0;
@@ -130,13 +134,13 @@ private:
     mutable std::mutex ledger_mutex_;
     SubscriberLedger ledger_;
     WorkerTotals totals_;
-    std::vector<std::string> rule_names_;  // of the rules that the dataplane counts now
-    std::uint64_t instance_ = 0;           // that the ledger's counters belong to, 0: none
-    bool slots_known_ = false;             // whose its slots are
-    bool rules_known_ = false;             // whether its rules are rule_names_
-    bool first_policy_due_ = false;        // of an instance that has just been found
-    bool has_active_ = false;  // whether its tables of active subscribers were ever in use
-    bool changed_ = true;      // since the summary's ranking
+    CountedNames names_;             // of the rules and classes that the dataplane counts now
+    std::uint64_t instance_ = 0;     // that the ledger's counters belong to, 0: none
+    bool slots_known_ = false;       // whose its slots are
+    bool rules_known_ = false;       // whether its rules and classes are names_
+    bool first_policy_due_ = false;  // of an instance that has just been found
+    bool has_active_ = false;        // whether its tables of active subscribers were ever in use
+    bool changed_ = true;            // since the summary's ranking
     bool unsaved_ = false;
     std::vector<LoadSample> load_samples_;
     std::chrono::steady_clock::time_point saved_;

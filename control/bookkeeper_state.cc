@@ -5,15 +5,58 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace portcullis {
 
 namespace {
 
-constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 3};  // "PCCCTOT1" in memory
+constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 4};  // "PCCCTOT1" in memory
+constexpr std::uint32_t kOldestVersion = 3;                  // knows no classes and no signatures
+
+void append_names(StateWriter& writer, const std::vector<std::string>& names) {
+    writer.append_value(static_cast<std::uint32_t>(names.size()));
+    for (const std::string& name : names) {
+        writer.append_text(name);
+    }
+}
+
+bool take_names(StateReader& reader, std::size_t count_max, std::vector<std::string>& out) {
+    std::uint32_t count = 0;
+    if (!reader.take_value(count) || count > count_max) {
+        return false;
+    }
+    out.resize(count);
+    return std::all_of(out.begin(), out.end(), [&](std::string& name) {
+        return reader.take_text(name);
+    });
+}
 
 }  // namespace
+
+// What a state file says.
+struct Bookkeeper::Saved {
+    std::uint64_t layout_id = 0;
+    std::uint64_t instance = 0;
+    std::uint32_t slots_known = 0;
+    std::uint32_t rules_known = 0;
+    std::uint32_t has_active = 0;
+    CountedNames names;
+    WorkerTotals totals;
+    SubscriberLedger ledger;
+
+    [[nodiscard]] bool load(StateReader reader, TotalsContent content) {
+        return reader.take_value(layout_id) && reader.take_value(instance)
+               && reader.take_value(slots_known) && reader.take_value(rules_known)
+               && reader.take_value(has_active) && take_names(reader, kRulesMax, names.rules)
+               && (content != TotalsContent::all || take_names(reader, kClassesMax, names.classes))
+               && totals.load(reader, content) && ledger.load(reader) && reader.at_end();
+    }
+};
 
 Result<std::monostate> Bookkeeper::save() const {
     StateWriter writer(options_.state_folder / "totals.state", kFormat);
@@ -22,10 +65,8 @@ Result<std::monostate> Bookkeeper::save() const {
     writer.append_value(static_cast<std::uint32_t>(slots_known_ ? 1 : 0));
     writer.append_value(static_cast<std::uint32_t>(rules_known_ ? 1 : 0));
     writer.append_value(static_cast<std::uint32_t>(has_active_ ? 1 : 0));
-    writer.append_value(static_cast<std::uint32_t>(rule_names_.size()));
-    for (const std::string& name : rule_names_) {
-        writer.append_text(name);
-    }
+    append_names(writer, names_.rules);
+    append_names(writer, names_.classes);
     totals_.save(writer);
     ledger_.save(writer);
     return writer.commit();
@@ -33,7 +74,7 @@ Result<std::monostate> Bookkeeper::save() const {
 
 Result<std::monostate> Bookkeeper::load() {
     const std::filesystem::path path = options_.state_folder / "totals.state";
-    const auto payload = read_state(path, kFormat);
+    const auto payload = read_state_since(path, kFormat, kOldestVersion);
     if (!payload) {
         return payload.errors();
     }
@@ -41,40 +82,32 @@ Result<std::monostate> Bookkeeper::load() {
         spdlog::info("no {} yet", path.string());
         return std::monostate{};
     }
-    StateReader reader(*payload.value());
-    std::uint64_t layout_id = 0;
-    std::uint64_t instance = 0;
-    std::uint32_t slots_known = 0;
-    std::uint32_t rules_known = 0;
-    std::uint32_t has_active = 0;
-    std::uint32_t rules = 0;
-    bool sane = reader.take_value(layout_id) && reader.take_value(instance)
-                && reader.take_value(slots_known) && reader.take_value(rules_known)
-                && reader.take_value(has_active) && reader.take_value(rules) && rules <= kRulesMax;
-    std::vector<std::string> rule_names(sane ? rules : 0);
-    for (std::string& name : rule_names) {
-        sane = sane && reader.take_text(name);
+    const StateReader reader(payload.value()->bytes);
+    std::vector<TotalsContent> contents = {TotalsContent::all};
+    if (payload.value()->version == kOldestVersion) {
+        contents = {TotalsContent::no_signatures, TotalsContent::no_signature_reason};
     }
-    WorkerTotals totals;
-    sane = sane && totals.load(reader);
-    SubscriberLedger ledger;
-    sane = sane && ledger.load(reader) && reader.at_end();
+    auto saved = std::make_unique<Saved>();
+    const bool sane = std::any_of(contents.begin(), contents.end(), [&](TotalsContent content) {
+        *saved = Saved();
+        return saved->load(reader, content);
+    });
     if (!sane) {
         return Error{{path.string(), 0, 0}, "no totals of this release", "they start at zero"};
     }
-    totals_ = std::move(totals);
-    rule_names_ = std::move(rule_names);
-    rules_known_ = rules_known != 0;
-    has_active_ = has_active != 0;
-    instance_ = instance;
-    if (layout_id != options_.layout_id) {
+    totals_ = std::move(saved->totals);
+    names_ = std::move(saved->names);
+    rules_known_ = saved->rules_known != 0;
+    has_active_ = saved->has_active != 0;
+    instance_ = saved->instance;
+    if (saved->layout_id != options_.layout_id) {
         return Error{
             {path.string(), 0, 0},
             "the totals of subscribers belong to another slots.state",
             "they start at zero; those by reason and rule go on"};
     }
-    ledger_ = std::move(ledger);
-    slots_known_ = slots_known != 0;
+    ledger_ = std::move(saved->ledger);
+    slots_known_ = saved->slots_known != 0;
     return std::monostate{};
 }
 

@@ -125,12 +125,27 @@ Result<std::monostate> StateWriter::commit() {
 
 Result<std::optional<std::vector<std::byte>>>
 read_state(const std::filesystem::path& path, StateFormat format) {
+    Result<std::optional<StatePayload>> read = read_state_since(path, format, format.version);
+    if (!read) {
+        return read.errors();
+    }
+    if (!read.value()) {
+        return std::optional<std::vector<std::byte>>();
+    }
+    return std::optional(std::move(read.value()->bytes));
+}
+
+Result<std::optional<StatePayload>> read_state_since(
+    const std::filesystem::path& path,
+    StateFormat format,
+    std::uint32_t oldest_version
+) {
     const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
 
     struct stat status {};
 
     if (!file && errno == ENOENT) {
-        return std::optional<std::vector<std::byte>>();
+        return std::optional<StatePayload>();
     }
     if (!file || ::fstat(file.get(), &status) != 0) {
         return unusable(path, std::generic_category().message(errno));
@@ -144,7 +159,7 @@ read_state(const std::filesystem::path& path, StateFormat format) {
     if (header.magic != format.magic) {
         return unusable(path, "not a file of this kind");
     }
-    if (header.version != format.version) {
+    if (header.version < oldest_version || header.version > format.version) {
         return unusable(
             path,
             "format version " + std::to_string(header.version) + ", this release reads "
@@ -171,7 +186,7 @@ read_state(const std::filesystem::path& path, StateFormat format) {
     if (XXH3_64bits(payload.data(), payload.size()) != header.checksum) {
         return unusable(path, "checksum mismatch");
     }
-    return std::optional(std::move(payload));
+    return std::optional(StatePayload{header.version, std::move(payload)});
 }
 
 bool StateReader::take_text(std::string& out) {

@@ -73,6 +73,18 @@ private:
 [[nodiscard]] Result<std::optional<std::vector<std::byte>>>
 read_state(const std::filesystem::path& path, StateFormat format);
 
+struct StatePayload {
+    std::uint32_t version = 0;
+    std::vector<std::byte> bytes;
+};
+
+// The same for a kind of file whose versions are read from `oldest_version` on.
+[[nodiscard]] Result<std::optional<StatePayload>> read_state_since(
+    const std::filesystem::path& path,
+    StateFormat format,
+    std::uint32_t oldest_version
+);
+
 // Takes values from a payload in the order in which they were appended.
 class StateReader {
 public:

@@ -75,6 +75,15 @@ RuleTotals rule_sums(const CounterMapping& counters, unsigned rule) {
     return out;
 }
 
+InspectionSums inspection_sums(const CounterMapping& counters) {
+    InspectionSums out;
+    for (const WorkerCounters& worker : counters.workers()) {
+        out.flows += worker.inspected_flows.read();
+        out.uninspected_segments += worker.uninspected_segments.read();
+    }
+    return out;
+}
+
 PortTotals port_sums(const PortCounters& port) {
     return {
         port.receive_missed_frames.read(),
@@ -114,9 +123,70 @@ bool load_map(StateReader& reader, Map& map) {
     return true;
 }
 
+// Flows by signature and class: those that are not zero.
+void save_signature_flows(StateWriter& writer, const SignatureFlows& flows) {
+    writer.append_value(static_cast<std::uint32_t>(flows.size()));
+    for (const auto& [names, count] : flows) {
+        writer.append_text(names.first);
+        writer.append_text(names.second);
+        writer.append_value(count);
+    }
+}
+
+bool load_signature_flows(StateReader& reader, SignatureFlows& flows) {
+    std::uint32_t count = 0;
+    if (!reader.take_value(count)) {
+        return false;
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+        std::string signature;
+        std::string service_class;
+        std::uint64_t found = 0;
+        if (!reader.take_text(signature) || !reader.take_text(service_class)
+            || !reader.take_value(found)) {
+            return false;
+        }
+        flows[{std::move(signature), std::move(service_class)}] = found;
+    }
+    return true;
+}
+
+template <typename... Values>
+bool take_all(StateReader& reader, Values&... values) {
+    return (reader.take_value(values) && ...);
+}
+
+// As FrameSums was before Reason::payload_signature.
+bool take_frames_without_signatures(StateReader& reader, FrameSums& out) {
+    bool good = take_all(reader, out.received, out.transmitted, out.transmit_refused);
+    for (auto& of_verdict : out.judged) {
+        for (auto& of_direction : of_verdict) {
+            for (unsigned reason = 0; reason < kReasonCount; ++reason) {
+                good = good
+                       && (reason == index_of(Reason::payload_signature)
+                           || reader.take_value(of_direction[reason]));
+            }
+        }
+    }
+    return good
+           && take_all(
+               reader,
+               out.unattributed_frames,
+               out.active_table_overflow_frames,
+               out.unwatched_frames,
+               out.answers,
+               out.answers_limited,
+               out.answers_impossible,
+               out.answers_unsent,
+               out.captured_frames,
+               out.capture_lost_frames
+           );
+}
+
 }  // namespace
 
-bool WorkerTotals::fold(const CounterMapping& counters, const std::vector<std::string>& rules) {
+bool WorkerTotals::fold(const CounterMapping& counters, const CountedNames& names) {
+    const std::vector<std::string>& rules = names.rules;
     const FrameSums now = frame_sums(counters);
     bool changed = add_difference(frames_, now, counted_frames_);
     counted_frames_ = now;
@@ -131,6 +201,37 @@ bool WorkerTotals::fold(const CounterMapping& counters, const std::vector<std::s
         changed |= add_difference(ports_[name], sums, counted_ports_[name]);
         counted_ports_[name] = sums;
     }
+    changed |= fold_signatures(counters, names);
+    return changed;
+}
+
+WorkerTotals::FlowsByNumber WorkerTotals::signature_flows_of(const CounterMapping& counters) {
+    FlowsByNumber out{};
+    for (const WorkerCounters& worker : counters.workers()) {
+        for (unsigned rule = 0; rule < kRulesMax; ++rule) {
+            for (unsigned c = 0; c < kClassesMax; ++c) {
+                out[rule][c] += worker.signature_flows[rule][c].read();
+            }
+        }
+    }
+    return out;
+}
+
+bool WorkerTotals::fold_signatures(const CounterMapping& counters, const CountedNames& names) {
+    const InspectionSums inspection = inspection_sums(counters);
+    bool changed = add_difference(inspection_, inspection, counted_inspection_);
+    counted_inspection_ = inspection;
+    const FlowsByNumber flows = signature_flows_of(counters);
+    for (unsigned rule = 0; rule < names.rules.size() && rule < kRulesMax; ++rule) {
+        for (unsigned c = 0; c < names.classes.size() && c < kClassesMax; ++c) {
+            const std::uint64_t more = flows[rule][c] - counted_signature_flows_[rule][c];
+            if (more != 0) {
+                signature_flows_[{names.rules[rule], names.classes[c]}] += more;
+                counted_signature_flows_[rule][c] = flows[rule][c];
+                changed = true;
+            }
+        }
+    }
     return changed;
 }
 
@@ -138,12 +239,15 @@ void WorkerTotals::begin_instance() {
     counted_frames_ = {};
     counted_rules_ = {};
     counted_ports_.clear();
+    counted_inspection_ = {};
+    counted_signature_flows_ = {};
 }
 
 void WorkerTotals::skip_rules(const CounterMapping& counters) {
     for (unsigned i = 0; i < kRulesMax; ++i) {
         counted_rules_[i] = rule_sums(counters, i);
     }
+    counted_signature_flows_ = signature_flows_of(counters);
 }
 
 void WorkerTotals::save(StateWriter& writer) const {
@@ -153,12 +257,26 @@ void WorkerTotals::save(StateWriter& writer) const {
     save_map(writer, rules_);
     save_map(writer, ports_);
     save_map(writer, counted_ports_);
+    writer.append_value(inspection_);
+    writer.append_value(counted_inspection_);
+    save_signature_flows(writer, signature_flows_);
+    writer.append_value(counted_signature_flows_);
 }
 
-bool WorkerTotals::load(StateReader& reader) {
-    return reader.take_value(frames_) && reader.take_value(counted_frames_)
-           && reader.take_value(counted_rules_) && load_map(reader, rules_)
-           && load_map(reader, ports_) && load_map(reader, counted_ports_);
+bool WorkerTotals::load(StateReader& reader, TotalsContent content) {
+    const bool frames = content == TotalsContent::no_signature_reason
+                            ? take_frames_without_signatures(reader, frames_)
+                                  && take_frames_without_signatures(reader, counted_frames_)
+                            : take_all(reader, frames_, counted_frames_);
+    const bool before_signatures = frames && reader.take_value(counted_rules_)
+                                   && load_map(reader, rules_) && load_map(reader, ports_)
+                                   && load_map(reader, counted_ports_);
+    if (!before_signatures || content != TotalsContent::all) {
+        return before_signatures;
+    }
+    return take_all(reader, inspection_, counted_inspection_)
+           && load_signature_flows(reader, signature_flows_)
+           && reader.take_value(counted_signature_flows_);
 }
 
 }  // namespace portcullis

@@ -1,5 +1,5 @@
 // What all workers counted, by direction, verdict, reason and rule, since this product counts: totals that go on
-// through restarts of the dataplane. Rules are kept by name: their numbers change with the policy.
+// through restarts of the dataplane. Rules and classes are kept by name: their numbers change with the policy.
 // Bookkeeper's thread.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace portcullis {
@@ -51,16 +52,37 @@ struct PortTotals {
     FrameTotals transmitted;
 };
 
+// What payload signatures looked at.
+struct InspectionSums {
+    std::uint64_t flows = 0;
+    std::uint64_t uninspected_segments = 0;
+};
+
+// What the dataplane counts by number, as the running policy names it.
+struct CountedNames {
+    std::vector<std::string> rules;    // by RuleIndex
+    std::vector<std::string> classes;  // by ClassIndex
+};
+
+// Flows in which a signature was found, by the names of the signature and of the class. None is zero.
+using SignatureFlows = std::map<std::pair<std::string, std::string>, std::uint64_t>;
+
+// What is in the totals of a state file.
+enum class TotalsContent : std::uint8_t {
+    all,
+    no_signatures,        // version 3
+    no_signature_reason,  // version 3, of before Reason::payload_signature
+};
+
 class WorkerTotals {
 public:
-    // Adds what was counted since the last look. `rules` names them by RuleIndex, as of the running policy.
-    // Returns whether anything has changed.
-    bool fold(const CounterMapping& counters, const std::vector<std::string>& rules);
+    // Adds what was counted since the last look. Returns whether anything has changed.
+    bool fold(const CounterMapping& counters, const CountedNames& names);
 
     // The next counters to be folded are those of a new dataplane: they began at zero.
     void begin_instance();
 
-    // What `counters` hold for rules counts for none: it is not known what rules they were.
+    // What `counters` hold for rules and classes counts for none: it is not known what they were.
     void skip_rules(const CounterMapping& counters);
 
     [[nodiscard]] const FrameSums& frames() const noexcept { return frames_; }
@@ -73,17 +95,33 @@ public:
         return ports_;
     }
 
+    [[nodiscard]] const InspectionSums& inspection() const noexcept { return inspection_; }
+
+    [[nodiscard]] const SignatureFlows& signature_flows() const noexcept {
+        return signature_flows_;
+    }
+
     void save(StateWriter& writer) const;
-    [[nodiscard]] bool load(StateReader& reader);
+    // What is missing in `content` is zero.
+    [[nodiscard]] bool load(StateReader& reader, TotalsContent content);
 
 private:
+    using FlowsByNumber = std::array<std::array<std::uint64_t, kClassesMax>, kRulesMax>;
+
+    static FlowsByNumber signature_flows_of(const CounterMapping& counters);
+    bool fold_signatures(const CounterMapping& counters, const CountedNames& names);
+
     FrameSums frames_;
     std::map<std::string, RuleTotals, std::less<>> rules_;
     std::map<std::string, PortTotals, std::less<>> ports_;
+    InspectionSums inspection_;
+    SignatureFlows signature_flows_;
     // The dataplane's counters when they were last added.
     FrameSums counted_frames_;
     std::array<RuleTotals, kRulesMax> counted_rules_;
     std::map<std::string, PortTotals, std::less<>> counted_ports_;
+    InspectionSums counted_inspection_;
+    FlowsByNumber counted_signature_flows_{};
 };
 
 }  // namespace portcullis

@@ -2,18 +2,25 @@
 #include "control/bookkeeper.h"
 
 #include "control/layout_store.h"
+#include "control/state_file.h"
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/full_disk.h"
 #include "tests/control/policies.h"
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 using namespace portcullis;
 using namespace std::chrono_literals;
@@ -95,6 +102,115 @@ public:
 
     Errors problem;
     std::optional<Bookkeeper> keeper;
+};
+
+// Two classes that act upon a signature, the third rule.
+std::string with_signature(const std::string& name) {
+    return one_pool() + "[[signature]]\nname = \"" + name
+           + "\"\nprotocol = \"smtp\"\n[[class]]\nname = \"one\"\nmonitor = [\"" + name
+           + "\"]\n[[class]]\nname = \"two\"\ndrop = [\"" + name + "\"]\n";
+}
+
+// Writes the file of totals again as version 3 was: without classes and signatures, and `with_reason` or without
+// Reason::payload_signature.
+class Version3 {
+public:
+    explicit Version3(const std::filesystem::path& path)
+        : payload_(read_state(path, {kMagic, 4}).value().value())
+        , reader_(payload_) {}
+
+    void write(const std::filesystem::path& path, bool with_reason) {
+        copy<std::array<std::uint64_t, 2>>();
+        copy<std::array<std::uint32_t, 3>>();
+        copy_names();
+        copies_ = false;
+        copy_names();
+        copies_ = true;
+        copy_frames(with_reason);
+        copy_frames(with_reason);
+        copy<std::array<RuleTotals, kRulesMax>>();
+        copy_map<RuleTotals>();
+        copy_map<PortTotals>();
+        copy_map<PortTotals>();
+        copies_ = false;
+        copy<std::array<InspectionSums, 2>>();
+        for (std::uint32_t left = copy<std::uint32_t>(); left > 0; --left) {
+            copy_text();
+            copy_text();
+            copy<std::uint64_t>();
+        }
+        copy<std::array<std::uint64_t, std::size_t{kRulesMax} * kClassesMax>>();
+        copies_ = true;
+        while (!reader_.at_end()) {
+            copy<std::uint8_t>();
+        }
+        StateWriter writer(path, {kMagic, 3});
+        writer.append(std::as_bytes(std::span(out_)));
+        REQUIRE(writer.commit());
+    }
+
+private:
+    static constexpr std::uint64_t kMagic = 0x3154'4F54'4343'4350ULL;
+
+    void append(const void* bytes, std::size_t size) {
+        if (copies_) {
+            out_.append(static_cast<const char*>(bytes), size);
+        }
+    }
+
+    template <typename T>
+    T copy() {
+        T value{};
+        REQUIRE(reader_.take_value(value));
+        append(&value, sizeof(value));
+        return value;
+    }
+
+    void copy_text() {
+        std::string text;
+        REQUIRE(reader_.take_text(text));
+        const auto size = static_cast<std::uint32_t>(text.size());
+        append(&size, sizeof(size));
+        append(text.data(), text.size());
+    }
+
+    void copy_names() {
+        for (std::uint32_t left = copy<std::uint32_t>(); left > 0; --left) {
+            copy_text();
+        }
+    }
+
+    template <typename Totals>
+    void copy_map() {
+        for (std::uint32_t left = copy<std::uint32_t>(); left > 0; --left) {
+            copy_text();
+            copy<Totals>();
+        }
+    }
+
+    void copy_frames(bool with_reason) {
+        constexpr std::size_t kJudgedAt = offsetof(FrameSums, judged);
+        constexpr std::size_t kBehind = kJudgedAt + sizeof(FrameSums::judged);
+        FrameSums sums;
+        REQUIRE(reader_.take_value(sums));
+        const auto* const bytes = reinterpret_cast<const char*>(&sums);
+        append(bytes, kJudgedAt);
+        for (const auto& of_verdict : sums.judged) {
+            for (const auto& of_direction : of_verdict) {
+                for (unsigned reason = 0; reason < kReasonCount; ++reason) {
+                    if (with_reason || reason != index_of(Reason::payload_signature)) {
+                        append(&of_direction[reason], sizeof(FrameTotals));
+                    }
+                }
+            }
+        }
+        append(bytes + kBehind, sizeof(FrameSums) - kBehind);
+    }
+
+    std::vector<std::byte> payload_;
+    StateReader reader_;
+    std::string out_;
+    bool copies_ = true;
 };
 
 std::unique_ptr<CounterMemory> dataplane(std::uint64_t instance) {
@@ -263,6 +379,100 @@ TEST_CASE("rules are kept by name when their numbers change") {
     REQUIRE(summary->top.size() == 1);
     CHECK(summary->top[0].dropped[0].frames == 7);    // telnet
     CHECK(summary->top[0].dropped[1].frames == 105);  // smtp before, now other
+}
+
+TEST_CASE("flows by signature are kept by name through policies, dataplanes and restarts") {
+    const TempFolder folder;
+    const std::pair<std::string, std::string> one{"mail", "one"};
+    const std::pair<std::string, std::string> two{"mail", "two"};
+    {
+        Books books(folder.path());
+        const auto memory = dataplane(1);
+        books.begin(*memory);
+        books.keeper->policy_effective(running(with_signature("mail"), 2));
+        CHECK(books.look()->signature_flows.empty());
+        WorkerCounters& worker = memory->worker(0);
+        worker.signature_flows[2][2].add(3);
+        worker.signature_flows[2][3].add(5);
+        worker.inspected_flows.set(20);
+        worker.uninspected_segments.set(4);
+        CHECK(books.look()->signature_flows == SignatureFlows{{one, 3}, {two, 5}});
+        CHECK(books.look()->inspection.flows == 20);
+        CHECK(books.look()->inspection.uninspected_segments == 4);
+
+        // Another policy in force: what the numbers mean changes with it, not with what was counted.
+        worker.signature_flows[2][2].add(1);
+        books.keeper->policy_effective(running(with_signature("spam"), 3));
+        CHECK(books.look()->signature_flows == SignatureFlows{{one, 4}, {two, 5}});
+        worker.signature_flows[2][2].add(10);
+        CHECK(
+            books.look()->signature_flows
+            == SignatureFlows{{one, 4}, {two, 5}, {{"spam", "one"}, 10}}
+        );
+
+        // Another dataplane.
+        const auto next = dataplane(2);
+        books.begin(*next);
+        books.keeper->policy_effective(running(with_signature("mail"), 1));
+        CHECK(books.look()->signature_flows.at(one) == 4);
+        next->worker(0).signature_flows[2][2].add(2);
+        next->worker(0).inspected_flows.set(7);
+        CHECK(books.look()->signature_flows.at(one) == 6);
+        CHECK(books.look()->inspection.flows == 27);
+    }
+    // Both are started anew.
+    const auto memory = dataplane(3);
+    Books books(folder.path());
+    CHECK(books.problem.empty());
+    books.begin(*memory);
+    books.keeper->policy_effective(running(with_signature("mail"), 1));
+    memory->worker(0).signature_flows[2][2].add(1);
+    CHECK(
+        books.look()->signature_flows == SignatureFlows{{one, 7}, {two, 5}, {{"spam", "one"}, 10}}
+    );
+    CHECK(books.look()->inspection.flows == 27);
+    CHECK(books.look()->inspection.uninspected_segments == 4);
+}
+
+TEST_CASE("control that is started anew counts no flow of a signature twice") {
+    const TempFolder folder;
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        books.begin(*memory);
+        books.keeper->policy_effective(running(with_signature("mail"), 2));
+        static_cast<void>(books.look());
+        memory->worker(0).signature_flows[2][2].add(3);
+        CHECK(books.look()->signature_flows.at({"mail", "one"}) == 3);
+    }
+    memory->worker(0).signature_flows[2][2].add(4);
+    Books books(folder.path());
+    books.keeper->dataplane_found(memory->map(), false);
+    CHECK(books.look()->signature_flows.at({"mail", "one"}) == 7);
+    books.keeper->policy_effective(running(with_signature("mail"), 2));
+    CHECK(books.look()->signature_flows.at({"mail", "one"}) == 7);
+}
+
+TEST_CASE("the totals of version 3 are read") {
+    const bool with_reason = GENERATE(true, false);
+    const TempFolder folder;
+    const auto path = folder.path() / "totals.state";
+    const auto memory = dataplane(1);
+    {
+        Books books(folder.path());
+        books.begin(*memory);
+        drop(*memory, 5, 100);
+        memory->worker(0).capture_lost_frames.add(9);
+        CHECK(books.dropped() == 100);
+    }
+    Version3(path).write(path, with_reason);
+    drop(*memory, 5, 11);
+    Books books(folder.path());
+    CHECK(to_string(books.problem).empty());
+    books.begin(*memory);
+    CHECK(books.dropped() == 111);
+    CHECK(books.look()->frames.capture_lost_frames == 9);
+    CHECK(books.look()->signature_flows.empty());
 }
 
 TEST_CASE("a damaged or truncated state file is reported, and counting starts anew") {

@@ -175,6 +175,37 @@ TEST_CASE("every counter of the dataplane is exported, exactly") {
     }
 }
 
+TEST_CASE("what payload signatures found is exported by the names of signature and class") {
+    Stage stage(
+        pool_text("100.64.0.0/24")
+        + "[[signature]]\nname = \"mail\"\nprotocol = \"smtp\"\n"
+          "[[class]]\nname = \"watched\"\nmonitor = [\"mail\"]\n"
+          "[[class]]\nname = \"cut\"\ndrop = [\"mail\"]\n"
+    );
+    WorkerCounters& worker = stage.dataplane.counters().worker(0);
+    WorkerCounters& other = stage.dataplane.counters().worker(1);
+    worker.signature_flows[2][2].add(3);
+    other.signature_flows[2][2].add(4);
+    worker.inspected_flows.set(50);
+    other.inspected_flows.set(2);
+    other.uninspected_segments.set(6);
+    const std::string text = stage.metrics();
+    const Samples samples = samples_of(text);
+    const std::string flows = "portcullis_signature_flows_total";
+    CHECK(samples.at(flows + "{class=\"watched\",rule=\"mail\"}") == 7);
+    CHECK(samples.at(flows + "{class=\"cut\",rule=\"mail\"}") == 0);
+    CHECK_FALSE(samples.contains(flows + "{class=\"free\",rule=\"mail\"}"));
+    CHECK(samples.at("portcullis_inspected_flows_total") == 52);
+    CHECK(samples.at("portcullis_uninspected_segments_total") == 6);
+    for (const std::string name :
+         {"signature_flows_total", "inspected_flows_total", "uninspected_segments_total"}) {
+        CHECK_THAT(text, Catch::Contains("# TYPE portcullis_" + name + " counter\n"));
+    }
+    if (const auto opinion = promtool_on(text, stage.folder)) {
+        CHECK(*opinion == "0\n");
+    }
+}
+
 TEST_CASE("every reason that may drop or pass has its series, with its help") {
     Stage stage;
     const std::string text = stage.metrics();

@@ -100,6 +100,11 @@ TEST_CASE("any damage to a state file is noticed") {
         Catch::Contains("format version 3, this release reads 4")
     );
     CHECK_THAT(problem_of(path, {1, 3}), Catch::Contains("not a file of this kind"));
+    const auto older = read_state_since(path, {kFormat.magic, 5}, 3);
+    REQUIRE(older);
+    CHECK(older.value()->version == 3);
+    CHECK_FALSE(read_state_since(path, {kFormat.magic, 5}, 4));
+    CHECK_FALSE(read_state_since(path, {kFormat.magic, 2}, 1));
 }
 
 TEST_CASE("when the disk is full the old file stays, and the error says so") {
