@@ -23,12 +23,15 @@ prefix = "100.65.0.0/16"
 class = "silent"
 [[class]]
 name = "residential"
-reject = ["smtp", "netbios-smb"]
+reject = ["smtp", "netbios-smb", "mail-anywhere"]
 [[class]]
 name = "silent"
 drop = ["smtp"]
 [unattributed]
 class = "residential"
+[[signature]]
+name = "mail-anywhere"
+protocol = "smtp"
 """
 SUB_MAC, NET_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 CLIENT4, SERVER4 = "100.64.0.7", "198.51.100.9"
@@ -155,6 +158,53 @@ class RejectTest(unittest.TestCase):
         client.sendall(b"EHLO\r\n")
         served.settimeout(20)
         self.assertEqual(served.recv(100), b"EHLO\r\n")
+
+    def session(self, family, server, port):
+        """A client and a server that talk to each other: two sockets."""
+        with veth_wire.inside(self.wire.net):
+            listener = socket.create_server((server, port), family=family)
+        self.addCleanup(listener.close)
+        with veth_wire.inside(self.wire.sub):
+            client = socket.create_connection((server, port), timeout=20)
+        self.addCleanup(client.close)
+        listener.settimeout(20)
+        served, _ = listener.accept()
+        self.addCleanup(served.close)
+        # At its end it says so once: what it repeated would be counted in other tests.
+        served.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        served.settimeout(20)
+        return client, served
+
+    def test_a_session_that_a_signature_recognises_is_reset(self):
+        flows = 'portcullis_signature_flows_total{class="residential",rule="mail-anywhere"}'
+        resets = 'portcullis_rejected_frames_total{answer="tcp-reset"}'
+        for family, server in ((socket.AF_INET, SERVER4), (socket.AF_INET6, SERVER6)):
+            with self.subTest(server=server):
+                before = self.settled_metrics()
+                client, served = self.session(family, server, 2526)
+                served.sendall(b"220 mx.example ESMTP\r\n")
+                self.assertEqual(client.recv(100), b"220 mx.example ESMTP\r\n")
+                client.sendall(b"EHLO client.example\r\n")
+                with self.assertRaises(ConnectionResetError):
+                    client.recv(100)
+                # The server has heard nothing of it.
+                served.settimeout(1)
+                with self.assertRaises(TimeoutError):
+                    served.recv(100)
+                after = self.wait_for_sum(before, 1)
+                self.assertEqual(after[flows] - before.get(flows, 0), 1)
+                self.assertEqual(after[resets] - before[resets], 1)
+
+    def test_a_session_that_only_begins_like_mail_goes_on(self):
+        for family, server in ((socket.AF_INET, SERVER4), (socket.AF_INET6, SERVER6)):
+            with self.subTest(server=server):
+                client, served = self.session(family, server, 2121)
+                for sender, receiver, line in (
+                    (served, client, b"220 ftp.example\r\n"), (client, served, b"USER anonymous\r\n"), (served, client, b"331 password?\r\n"),
+                    (client, served, b"PASS EHLO \r\n"), (served, client, b"230 welcome\r\n"), (client, served, b"QUIT\r\n"),
+                ):
+                    sender.sendall(line)
+                    self.assertEqual(receiver.recv(100), line)
 
     def test_answers_are_limited_and_counted(self):
         self.inside_end.receive(10000, 0.5)
