@@ -6,14 +6,9 @@
 #include "rules/flow_tracker.h"
 #include "rules/result.h"
 
-#include <cstddef>
 #include <utility>
 
 namespace portcullis::dataplane {
-
-// 262,144 flows, and 8,192 that are under inspection: 9 MiB a worker.
-inline constexpr std::size_t kFlowBuckets = std::size_t{1} << 16U;
-inline constexpr std::size_t kFlowRecords = 8192;
 
 class FlowMemory {
 public:

@@ -1,14 +1,13 @@
 #include "dataplane/inspection.h"
 
 #include "dataplane/stages.h"
-#include "rules/decision.h"
 #include "rules/image_lookup.h"
+#include "rules/signature_decision.h"
 
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
-#include <algorithm>
-#include <bit>
+#include <cstdint>
 #include <span>
 
 namespace portcullis::dataplane {
@@ -26,84 +25,8 @@ FrameSet candidates(const WorkerState& state, unsigned count) noexcept {
     return out & ~state.judged.notable & ~state.judged.inner_frames;
 }
 
-RuleSet rules_at(const ImageView& image, const PortMap& map, std::uint16_t port) noexcept {
-    return image.port_pages[map.page_of[port >> 8U]].rules[port & 0xFFU];
-}
-
-// Whether a rule names the ports of the flow, be it in the other direction: then ports decide, and signatures do not.
-bool is_named(const ImageView& image, const TcpSegment& segment) noexcept {
-    constexpr auto kTcp = static_cast<unsigned>(Transport::tcp);
-    const auto& out = image.header->port_maps[index_of(Direction::outbound)][kTcp];
-    const auto& in = image.header->port_maps[index_of(Direction::inbound)][kTcp];
-    return (rules_at(image, out[0], segment.near_port) | rules_at(image, out[1], segment.far_port)
-            | rules_at(image, in[0], segment.far_port) | rules_at(image, in[1], segment.near_port))
-           != 0;
-}
-
-const ClassEntry& actions_of(const WorkerState& state, unsigned i) noexcept {
-    const ImageView& image = *state.image;
-    return image.header->classes[image.pools[state.judged.pools[i]].service_class.value];
-}
-
-// The rules that the frame's class acts upon, but signatures that leave this port of a server alone.
-RuleSet acting_rules(const WorkerState& state, unsigned i, std::uint16_t server_port) noexcept {
-    const ImageView& image = *state.image;
-    const ClassEntry& actions = actions_of(state, i);
-    return static_cast<RuleSet>(
-        (actions.drop | actions.monitor)
-        & ~rules_at(image, image.header->signature_ports_left_alone, server_port)
-    );
-}
-
-RuleSet signatures_for(const ImageHeader& header, PayloadProtocol protocol) noexcept {
-    return header.signature_rules[static_cast<unsigned>(protocol)];
-}
-
-WantedSignatures wanted_of(const ImageHeader& header, RuleSet acting) noexcept {
-    WantedSignatures out;
-    for (unsigned p = 0; p < kPayloadProtocolLabels.size(); ++p) {
-        const bool wanted = (header.signature_rules[p] & acting) != 0;
-        out.protocols = static_cast<ProtocolSet>(out.protocols | ((wanted ? 1U : 0U) << p));
-    }
-    out.patterns = static_cast<RuleSet>(signatures_for(header, PayloadProtocol::pattern) & acting);
-    return out;
-}
-
-// The signatures that recognise what was found.
-RuleSet signatures_of(const ImageHeader& header, const FlowFinding& finding) noexcept {
-    RuleSet out = finding.patterns;
-    for (unsigned p = 0; p < kPayloadProtocolLabels.size(); ++p) {
-        if (((finding.protocols >> p) & 1U) != 0) {
-            out = static_cast<RuleSet>(out | header.signature_rules[p]);
-        }
-    }
-    return out;
-}
-
-// What the policy says of a flow that `acting` signatures, at least one, recognise.
-Outcome outcome_of(
-    const WorkerState& state,
-    const TcpSegment& segment,
-    RuleSet acting,
-    unsigned i
-) noexcept {
-    const auto first_of = [](RuleSet set) {
-        return static_cast<std::uint8_t>(std::countr_zero(set));
-    };
-    const ImageView& image = *state.image;
-    const auto smtp =
-        static_cast<RuleSet>(signatures_for(*image.header, PayloadProtocol::smtp) & acting);
-    if (smtp != 0 && is_smarthost(image, segment.family, segment.far_address)) {
-        return {Verdict::pass, Reason::smarthost, first_of(smtp)};
-    }
-    const auto left =
-        static_cast<RuleSet>(acting & ~exempted_rules(image, segment.family, segment.near_address));
-    if (left == 0) {
-        return {Verdict::pass, Reason::exempt, first_of(acting)};
-    }
-    const auto dropped = static_cast<RuleSet>(left & actions_of(state, i).drop);
-    return dropped != 0 ? Outcome{Verdict::drop, Reason::payload_signature, first_of(dropped)}
-                        : Outcome{Verdict::pass, Reason::payload_signature, first_of(left)};
+ClassIndex class_of(const WorkerState& state, unsigned i) noexcept {
+    return state.image->pools[state.judged.pools[i]].service_class;
 }
 
 // Reads the segments of the frames in `left`, and asks for what is known of their flows. Returns those to be looked up.
@@ -117,12 +40,10 @@ read_segments(WorkerState& state, Direction direction, const Burst& burst, Frame
         // What the first buffer of a chain does not hold is not looked at.
         const std::span here(rte_pktmbuf_mtod(frame, const std::uint8_t*), frame->data_len);
         TcpSegment& segment = inspection.segments[i];
-        if (!read_tcp_segment(here, frame->pkt_len, direction, segment)
-            || is_named(*state.image, segment)) {
+        if (!read_tcp_segment(here, frame->pkt_len, direction, segment)) {
             continue;
         }
-        inspection.wanted[i] =
-            wanted_of(*state.image->header, acting_rules(state, i, segment.far_port));
+        inspection.wanted[i] = wanted_signatures(*state.image, segment, class_of(state, i));
         if (!inspection.wanted[i].any()) {
             continue;
         }
@@ -133,33 +54,55 @@ read_segments(WorkerState& state, Direction direction, const Burst& burst, Frame
     return out;
 }
 
+// Whoever carries to others what a signature finds is noted, even where its class only monitors that. What is dropped of
+// outbound frames is noted with all other drops.
+void watch(WorkerState& state, Direction direction, const Outcome& outcome, unsigned i) noexcept {
+    const bool noted = direction == Direction::outbound && outcome.verdict == Verdict::drop;
+    const std::uint32_t pool = state.judged.pools[i];
+    if (noted || pool == 0 || outcome.reason != Reason::payload_signature) {
+        return;
+    }
+    const TcpSegment& segment = state.inspection.segments[i];
+    const std::uint8_t length = state.image->pools[pool].subscriber_prefix_length;
+    const AddressWords mask = mask_of(length);
+    const WatchedFrame frame{
+        segment.family,
+        length,
+        outcome.rule,
+        true,
+        {segment.near_address.high & mask.high, segment.near_address.low & mask.low},
+        segment.far_address};
+    if (!state.watch.note(frame, state.now_s)) {
+        state.counters->unwatched_frames.add(1);
+    }
+}
+
 // Frame `i` is of a flow of which something was found.
 [[gnu::noinline]] void decide_by_payload(
     WorkerState& state,
+    Direction direction,
     const Burst& burst,
     const FlowFinding& finding,
     unsigned i
 ) noexcept {
-    const TcpSegment& segment = state.inspection.segments[i];
-    const std::uint16_t server_port =
-        finding.subscriber_is_server ? segment.near_port : segment.far_port;
-    const auto acting = static_cast<RuleSet>(
-        signatures_of(*state.image->header, finding) & acting_rules(state, i, server_port)
-    );
-    if (acting == 0) {
+    const ClassIndex service_class = class_of(state, i);
+    const Outcome outcome =
+        judge_carried(*state.image, state.inspection.segments[i], finding, service_class);
+    if (outcome.reason == Reason::no_rule) {
         return;
     }
     (void)key_of(state, burst, i);
     JudgedBurst& judged = state.judged;
-    const Outcome outcome = outcome_of(state, segment, acting, i);
     judged.outcomes[i] = outcome;
     judged.notable |= frame_bit(i);
     judged.dropped |= outcome.verdict == Verdict::drop ? frame_bit(i) : 0;
     if (finding.fresh) {
         // A flow is counted where it was found, not where it began.
         judged.initial_syns |= frame_bit(i);
-        const unsigned service_class = state.image->pools[judged.pools[i]].service_class.value;
-        state.counters->signature_flows[outcome.rule][service_class].add(1);
+        state.counters->signature_flows[outcome.rule][service_class.value].add(1);
+        if (!finding.subscriber_is_server) {
+            watch(state, direction, outcome, i);
+        }
     }
 }
 
@@ -182,7 +125,7 @@ void inspect_payloads(WorkerState& state, Direction direction, const Burst& burs
             {direction, inspection.wanted[i], inspection.patterns, state.now_s}
         );
         if (finding.any()) [[unlikely]] {
-            decide_by_payload(state, burst, finding, i);
+            decide_by_payload(state, direction, burst, finding, i);
         }
     }
     const FlowStatistics& statistics = inspection.flows.statistics();

@@ -28,6 +28,10 @@ namespace portcullis {
 inline constexpr unsigned kInspectedSegments = 4;
 inline constexpr unsigned kSegmentsMax = 16;
 
+// A worker's table: 262,144 flows, and 8,192 that are under inspection, in 9 MiB.
+inline constexpr std::size_t kFlowBuckets = std::size_t{1} << 16U;
+inline constexpr std::size_t kFlowRecords = 8192;
+
 // The operator's patterns, wherever they come from.
 struct PatternScanner {
     // The rules whose pattern matches.

@@ -1,5 +1,6 @@
 #include "rules/reference_model.h"
 
+#include "rules/flow_tracker.h"
 #include "rules/port_list.h"
 #include "rules/reference_match.h"
 #include "rules/reference_reader.h"
@@ -63,6 +64,9 @@ public:
         , trace_(trace)
         , beside_(beside) {}
 
+    // What its flow carries.
+    void know(const FlowFinding& carried) { carried_ = &carried; }
+
     ReferenceJudgement run(const std::vector<ReferenceHeader>& headers) {
         note("direction", [&] { return label(direction_); });
         for (const ReferenceHeader& header : headers) {
@@ -75,10 +79,15 @@ public:
             if (headers.size() > 1) {
                 note("header " + std::to_string(i + 1), [&] { return summary(outcome); });
             }
-            note_signatures(headers[i], outcome);
+            if (carried_ == nullptr) {
+                note_signatures(headers[i], outcome);
+            }
             if (!decisive || outranks(outcome, *decisive)) {
                 decisive = outcome;
             }
+        }
+        if (carried_ != nullptr && decisive->reason == Reason::no_rule) {
+            judge_carried(headers.front(), *decisive);
         }
         out_.verdict = decisive->verdict;
         out_.reason = decisive->reason;
@@ -237,25 +246,105 @@ private:
                              : HeaderOutcome{Verdict::pass, Reason::monitored, rule, false};
     }
 
+    [[nodiscard]] std::uint16_t near_port(const ReferenceHeader& header) const {
+        return direction_ == Direction::outbound ? header.ports->source : header.ports->destination;
+    }
+
+    [[nodiscard]] std::uint16_t far_port(const ReferenceHeader& header) const {
+        return direction_ == Direction::outbound ? header.ports->destination : header.ports->source;
+    }
+
+    // Whether the class acts upon a signature at this port of a server.
+    [[nodiscard]] bool acts(std::size_t rule, std::uint16_t server_port) const {
+        const auto& signature = policy_.rules[rule].signature;
+        return signature && service_class().actions[rule] != Action::pass
+               && server_port != kSubmissionPort && server_port != kSubmissionsPort
+               && !contains(signature->ports_left_alone, server_port);
+    }
+
+    [[nodiscard]] bool is_carried(std::size_t rule) const {
+        const Signature& signature = *policy_.rules[rule].signature;
+        return signature.protocol == PayloadProtocol::pattern
+                   ? (unsigned{carried_->patterns} >> rule & 1U) != 0
+                   : (carried_->protocols & protocol_bit(signature.protocol)) != 0;
+    }
+
+    // What the signatures make of a header that no rule names: those that the class drops before those that it monitors,
+    // the first in the policy of several.
+    void judge_carried(const ReferenceHeader& header, HeaderOutcome& out) {
+        const std::uint16_t server_port =
+            carried_->subscriber_is_server ? near_port(header) : far_port(header);
+        std::vector<RuleIndex> found;
+        for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
+            if (acts(i, server_port) && is_carried(i)) {
+                found.push_back({static_cast<std::uint8_t>(i)});
+                note_carried(i);
+            }
+        }
+        if (found.empty()) {
+            note("signature", [] { return "none of the class was found in the flow so far"; });
+            return;
+        }
+        out.initial_syn = carried_->fresh;
+        const auto to_smarthost = [&](RuleIndex rule) {
+            return policy_.rules[rule.value].signature->protocol == PayloadProtocol::smtp
+                   && is_smarthost(policy_, far_side(header));
+        };
+        const auto exempt = [&](RuleIndex rule) {
+            return holds_exemption(rule);
+        };
+        const auto dropped = [&](RuleIndex rule) {
+            return drops(service_class().actions[rule.value]);
+        };
+        const auto first_that = [&](auto holds) {
+            const auto rule = std::find_if(found.begin(), found.end(), holds);
+            return rule == found.end() ? std::nullopt : std::optional(*rule);
+        };
+        if (const auto mail = first_that(to_smarthost)) {
+            note("exception", [&] { return to_string(far_side(header)) + " is a smarthost"; });
+            out = {Verdict::pass, Reason::smarthost, mail, out.initial_syn};
+            return;
+        }
+        const RuleIndex first = found.front();
+        found.erase(std::remove_if(found.begin(), found.end(), exempt), found.end());
+        if (found.empty()) {
+            out = {Verdict::pass, Reason::exempt, first, out.initial_syn};
+        } else if (const auto rule = first_that(dropped)) {
+            out = {Verdict::drop, Reason::payload_signature, rule, out.initial_syn};
+        } else {
+            out = {Verdict::pass, Reason::payload_signature, found.front(), out.initial_syn};
+        }
+    }
+
+    void note_carried(std::size_t rule) {
+        note("signature", [&] {
+            const Rule& named = policy_.rules[rule];
+            const Action action = service_class().actions[rule];
+            const std::string deed = action == Action::drop     ? " drops it"
+                                     : action == Action::reject ? " rejects it"
+                                                                : " only monitors it";
+            return named.name + place_of(named.where) + " was found in the flow; class "
+                   + service_class().name + deed;
+        });
+    }
+
     // One frame does not tell what its flow carries: what signatures would make of it is told beside the verdict.
     void note_signatures(const ReferenceHeader& header, const HeaderOutcome& outcome) {
         if (outcome.reason != Reason::no_rule || header.protocol != 6 || !header.ports) {
             return;
         }
-        const std::uint16_t far_port =
-            direction_ == Direction::outbound ? header.ports->destination : header.ports->source;
+        const std::uint16_t port = far_port(header);
         for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
             const Rule& rule = policy_.rules[i];
             const Action action = service_class().actions[i];
             if (!rule.signature || action == Action::pass) {
                 continue;
             }
-            const bool left_alone = far_port == kSubmissionPort || far_port == kSubmissionsPort
-                                    || contains(rule.signature->ports_left_alone, far_port);
+            const bool left_alone = !acts(i, port);
             note("signature", [&] {
                 const std::string deed = drops(action) ? " drops" : " only monitors";
                 return rule.name + place_of(rule.where)
-                       + (left_alone ? " leaves port " + std::to_string(far_port) + " alone"
+                       + (left_alone ? " leaves port " + std::to_string(port) + " alone"
                                      : ": class " + service_class().name + deed
                                            + " the flow if it carries "
                                            + std::string(label(rule.signature->protocol)));
@@ -325,6 +414,7 @@ private:
     UnixSeconds now_;
     Trace trace_;
     std::span<const Exemption> beside_;
+    const FlowFinding* carried_ = nullptr;
     ReferenceJudgement out_;
 };
 
@@ -338,6 +428,18 @@ ReferenceJudgement reference_judge(
     Trace trace
 ) {
     return Judge(policy, direction, now, trace).run(ReferenceReader(frame, policy.tunnels).run());
+}
+
+ReferenceJudgement reference_judge_carried(
+    const Policy& policy,
+    std::span<const std::uint8_t> frame,
+    Direction direction,
+    UnixSeconds now,
+    const FlowFinding& carried
+) {
+    Judge judge(policy, direction, now, Trace::on);
+    judge.know(carried);
+    return judge.run(ReferenceReader(frame, policy.tunnels).run());
 }
 
 ReferenceJudgement reference_judge_flow(

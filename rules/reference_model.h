@@ -16,6 +16,8 @@
 
 namespace portcullis {
 
+struct FlowFinding;  // flow_tracker.h
+
 // One step of the reasoning: "rule", "smtp names tcp destination port 25; class residential drops it".
 struct ReferenceStep {
     std::string subject;
@@ -48,6 +50,15 @@ enum class Trace : bool {
     Direction direction,
     UnixSeconds now,
     Trace trace = Trace::on
+);
+
+// The same of a frame of a flow of which `carried` is known. Writes its reasoning down.
+[[nodiscard]] ReferenceJudgement reference_judge_carried(
+    const Policy& policy,
+    std::span<const std::uint8_t> frame,
+    Direction direction,
+    UnixSeconds now,
+    const FlowFinding& carried
 );
 
 // A whole packet that exists only as a question.

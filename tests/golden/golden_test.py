@@ -91,10 +91,8 @@ class Runner:
         except (RuntimeError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
             return [str(error)]
 
-    def _compare(
-        self, folder: Folder, direction: str, program: str, got: list[tuple[str, str, str]], expected: list | None = None,
-    ) -> list[str]:
-        expected = expected or folder.expected[direction]
+    def _compare(self, folder: Folder, direction: str, program: str, got: list[tuple[str, str, str]]) -> list[str]:
+        expected = folder.expected[direction]
         if len(got) != len(expected):
             return [f"{program} speaks of {len(got)} frames, the capture has {len(expected)}"]
         return [
@@ -143,11 +141,7 @@ class Runner:
             at += len(text[at:]) - len(text[at:].lstrip())
             row, at = decoder.raw_decode(text, at)
             got.append((row["verdict"], row["reason"], row["rule"] or NO_RULE))
-        # One frame alone does not tell what its flow carries.
-        signatures = {table["name"] for table in tomllib.loads(folder.policy.read_text()).get("signature", ())}
-        alone = [("pass", "no-rule", NO_RULE) if rule in signatures else (verdict, reason, rule)
-                 for verdict, reason, rule in folder.expected[direction]]
-        return self._compare(folder, direction, "explain", got, alone)
+        return self._compare(folder, direction, "explain", got)
 
     def _without_policy(self, folder: Folder, direction: str) -> list[str]:
         records = self._scratch / f"{folder.path.name}-{direction}.records"

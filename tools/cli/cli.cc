@@ -157,7 +157,21 @@ void add_explain(CLI::App& app, Action& action) {  // NOLINT(readability-functio
         ->type_name("NAME")
         ->check(transport)
         ->capture_default_str();
-    command->add_flag("--inbound", options->inbound, "The frame comes from the internet");
+    CLI::Option* const inbound =
+        command->add_flag("--inbound", options->inbound, "The frame comes from the internet");
+    CLI::IsMember direction({"outbound", "inbound", "by-source"});
+    direction.description("");
+    command
+        ->add_option(
+            "--direction",
+            options->direction,
+            "Of the capture's frames: outbound (default), inbound, or by-source (outbound if the "
+            "source is in a pool)"
+        )
+        ->type_name("NAME")
+        ->check(direction)
+        ->needs(capture)
+        ->excludes(inbound);
     add_json_flag(*command, options->json);
     command->footer(
         "Exit status: 0 whatever the verdict is, 1 the policy is refused, 2 could not run.\n\n"
@@ -166,6 +180,7 @@ void add_explain(CLI::App& app, Action& action) {  // NOLINT(readability-functio
         "  portcullis explain --policy policy.toml --inbound --src 198.51.100.1 --sport 25 \\\n"
         "      --dst 100.64.7.9 --dport 49152\n"
         "  portcullis explain --policy policy.toml --in border.pcap --frame 17\n"
+        "  portcullis explain --policy policy.toml --in border.pcap --direction by-source\n"
         "  portcullis explain --live --src 100.64.7.9 --dst 198.51.100.1 --dport 25\n"
     );
     command->callback([&action, options, policy, source, destination, destination_port, capture] {

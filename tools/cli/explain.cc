@@ -1,6 +1,9 @@
 #include "tools/cli/explain.h"
 
 #include "rules/decision.h"
+#include "rules/flow_follower.h"
+#include "rules/frame_parser.h"
+#include "rules/image_lookup.h"
 #include "rules/quoted_text.h"
 #include "rules/reference_model.h"
 #include "tools/cli/capture.h"
@@ -83,15 +86,29 @@ struct Findings {
     ReferenceJudgement reference;
 };
 
+// How the frames of a question are judged: by the policy in both its forms, the image together with what is known of
+// their flows, if there is a follower.
+struct Judges {
+    const CompiledPolicy& compiled;
+    FlowFollower* follower = nullptr;
+};
+
+FrameBytes bytes_of(const std::vector<std::uint8_t>& frame) {
+    return {frame.data(), static_cast<std::uint32_t>(frame.size())};
+}
+
 Findings
-judge_both(const CompiledPolicy& compiled, const std::vector<std::uint8_t>& frame, bool inbound) {
-    const Direction direction = inbound ? Direction::inbound : Direction::outbound;
+judge_both(const Judges& judges, const std::vector<std::uint8_t>& frame, Direction direction) {
+    const CompiledPolicy& compiled = judges.compiled;
+    Judgement image = judge_frame(compiled.view, bytes_of(frame), direction);
+    const std::optional<FlowFinding> carried =
+        judges.follower == nullptr ? std::nullopt
+                                   : judges.follower->follow(frame, direction, image);
     return {
         direction,
-        judge_frame(
-            compiled.view, {frame.data(), static_cast<std::uint32_t>(frame.size())}, direction
-        ),
-        reference_judge(compiled.policy, frame, direction, compiled.now)};
+        image,
+        carried ? reference_judge_carried(compiled.policy, frame, direction, compiled.now, *carried)
+                : reference_judge(compiled.policy, frame, direction, compiled.now)};
 }
 
 bool agree(const Findings& findings) {
@@ -203,19 +220,20 @@ ExitStatus report_disagreement(const Policy& policy, const Findings& findings, C
 
 // Judges the frame of `question` and says how; a disagreement is printed, and then nothing else.
 ExitStatus answer(
-    const CompiledPolicy& compiled,
+    const Judges& judges,
     const Question& question,
-    const ExplainOptions& options,
+    Direction direction,
+    bool json,
     Console& console
 ) {
-    const Findings findings = judge_both(compiled, question.frame, options.inbound);
+    const Findings findings = judge_both(judges, question.frame, direction);
     if (!agree(findings)) {
-        return report_disagreement(compiled.policy, findings, console);
+        return report_disagreement(judges.compiled.policy, findings, console);
     }
-    if (options.json) {
-        print_json(console, to_json(compiled, question, findings));
+    if (json) {
+        print_json(console, to_json(judges.compiled, question, findings));
     } else {
-        print_text(compiled, question, findings, console);
+        print_text(judges.compiled, question, findings, console);
     }
     return ExitStatus::done;
 }
@@ -239,6 +257,21 @@ Question question_of(
     return out;
 }
 
+// As the dataplane's --direction means it.
+Direction direction_of(
+    const std::vector<std::uint8_t>& frame,
+    const ImageView& image,
+    const ExplainOptions& options
+) {
+    if (options.direction == "by-source") {
+        const Key key = parse_frame(bytes_of(frame), 0);
+        return find_pool(image, key.family, key.source) != 0 ? Direction::outbound
+                                                             : Direction::inbound;
+    }
+    return options.inbound || options.direction == "inbound" ? Direction::inbound
+                                                             : Direction::outbound;
+}
+
 ExitStatus
 explain_capture(const CompiledPolicy& compiled, const ExplainOptions& options, Console& console) {
     Result<CaptureReader> opened = CaptureReader::open(options.capture);
@@ -257,17 +290,26 @@ explain_capture(const CompiledPolicy& compiled, const ExplainOptions& options, C
             )}
         );
     }
+    Result<FlowFollower> follower = FlowFollower::create(compiled.view);
+    if (!follower) {
+        return could_not_run(console, follower.errors());
+    }
+    const Judges judges{compiled, &follower.value()};
     CaptureFrame captured;
     while (reader.next(captured)) {
         const std::uint64_t number = reader.frames_read();
+        const Question question = question_of(captured, *link, number, options);
+        const Direction direction = direction_of(question.frame, compiled.view, options);
         if (options.frame != 0 && number != options.frame) {
+            // What its flow carries may show in a frame before the one that is asked for.
+            Judgement judgement = judge_frame(compiled.view, bytes_of(question.frame), direction);
+            (void)follower.value().follow(question.frame, direction, judgement);
             continue;
         }
         if (!options.json && options.frame == 0 && number > 1) {
             console.out << '\n';
         }
-        const ExitStatus status =
-            answer(compiled, question_of(captured, *link, number, options), options, console);
+        const ExitStatus status = answer(judges, question, direction, options.json, console);
         if (status != ExitStatus::done || number == options.frame) {
             return status;
         }
@@ -393,8 +435,11 @@ ExitStatus run_explain(const ExplainOptions& options, Console& console) {
         print_errors(console, attempt.errors);
         return attempt.status;
     }
-    return about_flow ? answer(*attempt.compiled, *about_flow, options, console)
-                      : explain_capture(*attempt.compiled, options, console);
+    if (!about_flow) {
+        return explain_capture(*attempt.compiled, options, console);
+    }
+    const Direction direction = options.inbound ? Direction::inbound : Direction::outbound;
+    return answer({*attempt.compiled}, *about_flow, direction, options.json, console);
 }
 
 }  // namespace portcullis::cli

@@ -22,8 +22,10 @@ struct ExplainOptions {
     std::string transport = "tcp";       // or "udp"
     std::uint16_t source_port = 49'152;  // the first ephemeral one (RFC 6335 section 6)
     std::uint16_t destination_port = 0;
-    // Instead of a flow: a frame of a capture, counted from 1; 0: every frame.
+    // Instead of a flow: a frame of a capture, counted from 1; 0: every frame. Flows are followed from the first on.
     std::filesystem::path capture;
+    std::string
+        direction;  // of its frames: "outbound", "inbound", "by-source"; empty: as `inbound` says
     std::uint64_t frame = 0;
     bool inbound = false;
     bool json = false;
