@@ -17,7 +17,20 @@ bool names(const std::vector<PortRange>& ranges, std::uint16_t port) {
     });
 }
 
+Service service_of(PayloadProtocol protocol) {
+    switch (protocol) {
+    case PayloadProtocol::smtp: return Service::mail;
+    case PayloadProtocol::smb:
+    case PayloadProtocol::netbios_session: return Service::smb;
+    case PayloadProtocol::pattern: break;
+    }
+    return Service::other;
+}
+
 Service service_of(const Rule& rule) {
+    if (rule.signature) {
+        return service_of(rule.signature->protocol);
+    }
     const auto tries = [&](std::uint16_t port) {
         return rule.tcp && names(rule.outbound_destination_ports, port);
     };

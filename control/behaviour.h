@@ -1,4 +1,4 @@
-// What the drops of a subscriber say about it: a mail client with old settings, a sender of spam, a worm. Pure
+// What the drops of a subscriber, and the payload signatures found in its flows, say about it: a mail client with old settings, a sender of spam, a worm. Pure
 // functions; the operator's page about it is SUSPICION.md.
 //
 // Every verdict here is a suspicion: blocked attempts only show what was tried, and within a pool sources can be
@@ -15,9 +15,9 @@
 
 namespace portcullis {
 
-// What a rule keeps subscribers from, by the ports that it names.
+// What a rule keeps subscribers from, by the ports that it names, or the protocol that it recognises.
 enum class Service : std::uint8_t {
-    mail,  // TCP 25
+    mail,  // TCP 25; SMTP
     smb,   // NetBIOS and SMB: TCP 139, 445
     other
 };

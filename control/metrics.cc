@@ -332,9 +332,8 @@ void add_subscribers(MetricFamilies& out, const Summary& summary) {
 void add_suspicions(MetricFamilies& out, const WatchReport& report) {
     out.gauge(
         "watched_subscribers",
-        "Subscribers under watch because rules dropped what they sent, by what their attempts look "
-        "like and "
-        "how much speaks for it."
+        "Subscribers under watch because rules dropped what they sent, or signatures found what "
+        "they carry, by what their attempts look like and how much speaks for it."
     );
     for (unsigned behaviour = 0; behaviour < kBehaviourCount; ++behaviour) {
         for (unsigned suspicion = 0; suspicion < kSuspicionCount; ++suspicion) {
@@ -373,9 +372,8 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     out.add({}, sums.active_table_overflow_frames);
     out.counter(
         "unwatched_dropped_frames_total",
-        "Outbound frames that rules dropped and nobody noted for suspicions: no room in the table "
-        "of "
-        "subscribers under watch, or too many frames."
+        "Outbound frames that rules dropped, and flows in which a signature was found, that nobody "
+        "noted for suspicions: no room in the table of subscribers under watch, or too many."
     );
     out.add({}, sums.unwatched_frames);
     add_answers(out, sums);

@@ -1,5 +1,6 @@
-// The subscribers under watch: a bounded table of those whose outbound frames a rule dropped, with what tells a
-// misconfigured mail client from a spambot or a worm. Filled on the drop path only; verdicts never depend on it.
+// The subscribers under watch: a bounded table of those whose outbound frames a rule dropped, or in whose flows a payload
+// signature was found, with what tells a misconfigured mail client from a spambot or a worm. Filled on the drop path and
+// where a signature is found, once a flow; verdicts never depend on it.
 //
 // One table a worker, which alone writes it; readers in other processes map it read-only and merge the tables of all
 // workers by subscriber. Memory is fixed at the start, and so is the work for a frame:
@@ -27,10 +28,11 @@
 
 namespace portcullis {
 
-// What one rule dropped of a subscriber, outbound. Modulo 2^32.
+// What one rule dropped of a subscriber, outbound; of flows in which a signature was found that the class only monitors, a
+// frame each. Modulo 2^32.
 struct WatchedRule {
     Counter32 frames;
-    Counter32 flows;  // initial SYNs among them
+    Counter32 flows;  // initial SYNs among them, or frames that told what the flow carries
 };
 
 // One place, as it lies in shared memory. The epoch is odd while it changes hands, as in ActiveEntry.
@@ -55,7 +57,7 @@ inline constexpr unsigned kWatchWays = 8;
     return places * (sizeof(std::uint64_t) + sizeof(WatchEntry));
 }
 
-// A frame that a rule dropped.
+// A frame that a rule dropped, or that told what its flow carries.
 struct WatchedFrame {
     Family family = Family::none;  // of the subscriber
     std::uint8_t prefix_length = 0;

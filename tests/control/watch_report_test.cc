@@ -143,7 +143,7 @@ TEST_CASE("mail and SMB from one subscriber speak against it") {
     CHECK(words(assess(*watched, {})) == "unclear none");  // rules not known
 }
 
-TEST_CASE("rules are told apart by the ports that they keep from") {
+TEST_CASE("rules are told apart by the ports that they keep from, signatures by what they find") {
     const auto policy = make_policy(
         pool_text("100.64.0.0/24")
         + "[[rule]]\nname = \"telnet\"\ntransport = [\"tcp\"]\noutbound_destination_ports = [23]\n"
@@ -151,6 +151,10 @@ TEST_CASE("rules are told apart by the ports that they keep from") {
           "[\"20-30\"]\n"
           "[[rule]]\nname = \"names\"\ntransport = [\"udp\"]\noutbound_destination_ports = "
           "[\"137-139\", 25]\n"
+          "[[signature]]\nname = \"mail-anywhere\"\nprotocol = \"smtp\"\n"
+          "[[signature]]\nname = \"smb-anywhere\"\nprotocol = \"smb\"\n"
+          "[[signature]]\nname = \"sessions-anywhere\"\nprotocol = \"netbios-session\"\n"
+          "[[signature]]\nname = \"ssh\"\npattern = '^SSH-2'\n"
     );
     std::map<std::string, Service> found;
     const auto services = services_of(*policy);
@@ -162,6 +166,10 @@ TEST_CASE("rules are told apart by the ports that they keep from") {
     CHECK(found["telnet"] == Service::other);
     CHECK(found["relay"] == Service::mail);
     CHECK(found["names"] == Service::other);
+    CHECK(found["mail-anywhere"] == Service::mail);
+    CHECK(found["smb-anywhere"] == Service::smb);
+    CHECK(found["sessions-anywhere"] == Service::smb);
+    CHECK(found["ssh"] == Service::other);
 }
 
 TEST_CASE("a report counts every subscriber once, whatever workers saw it") {

@@ -290,6 +290,19 @@ std::string subscribers_text(const Json& answer, TextStyle style) {
     return table.empty() ? count : table.render(style) + "\n" + count;
 }
 
+// "smtp 180, mail-anywhere 40"; "-" where it is not known which rules the counts belong to.
+std::string flows_by_rule(const Json& rules, TextStyle style) {
+    if (rules.is_null()) {
+        return "-";
+    }
+    std::string out;
+    for (const Json& one : rules) {
+        out += (out.empty() ? "" : ", ") + text_of(one.at("rule")) + " "
+               + to_text(number_of(one.at("flows")), style);
+    }
+    return out;
+}
+
 std::string suspects_text(const Json& answer, TextStyle style) {
     Table table(
         {{"subscriber"},
@@ -297,6 +310,7 @@ std::string suspects_text(const Json& answer, TextStyle style) {
          {"in 5 min", Align::right},
          {"in 24 h", Align::right},
          {"attempts", Align::right},
+         {"by rule"},
          {"because"},
          {"last seen"}}
     );
@@ -308,6 +322,7 @@ std::string suspects_text(const Json& answer, TextStyle style) {
              at_least + to_text(number_of(one.at("destinations_5m")), style),
              number_of(one.at("destinations_24h")),
              number_of(one.at("attempts_24h")),
+             flows_by_rule(one.at("outbound_by_rule"), style),
              list_of(one.at("signals")),
              text_of(one.at("last_outbound_drop"))}
         );
