@@ -100,7 +100,7 @@ void watch(WorkerState& state, Direction direction, const Outcome& outcome, unsi
         // A flow is counted where it was found, not where it began.
         judged.initial_syns |= frame_bit(i);
         state.counters->signature_flows[outcome.rule][service_class.value].add(1);
-        if (!finding.subscriber_is_server) {
+        if (finding.server != FlowServer::subscriber) {
             watch(state, direction, outcome, i);
         }
     }

@@ -15,6 +15,10 @@ constexpr unsigned kProbedRecords = 4;
 constexpr unsigned kPatternNumberShift = 4;
 constexpr unsigned kPatternNumberMask = 0xF;
 static_assert(kRulesMax <= 1U << kPatternNumberShift);
+constexpr unsigned kProtocolServerShift = 6;  // in an entry's detail
+constexpr unsigned kOpeningServerShift = kDirectionCount;
+constexpr unsigned kServerMask = 0x3;
+static_assert(kBuiltInProtocols < 1U << kProtocolServerShift);
 
 // Both halves of a product of 128 bits, folded: the step of wyhash (Wang Yi, 2019).
 std::uint64_t mixed(std::uint64_t a, std::uint64_t b) noexcept {
@@ -47,14 +51,30 @@ bool is_free(const FlowEntry& entry, std::uint32_t now_s) noexcept {
     }
 }
 
+FlowServer server_at(unsigned side) noexcept {
+    return side == index_of(Direction::outbound) ? FlowServer::subscriber : FlowServer::far;
+}
+
+FlowServer server_in(std::uint8_t detail, unsigned shift) noexcept {
+    return static_cast<FlowServer>((unsigned{detail} >> shift) & kServerMask);
+}
+
+State pattern_state(FlowServer server) noexcept {
+    return server == FlowServer::subscriber ? State::pattern_of_subscriber
+           : server == FlowServer::far      ? State::pattern_of_far
+                                            : State::pattern;
+}
+
 // What an entry says of its flow.
 FlowFinding finding_of(const FlowEntry& entry, std::uint8_t patterns_number) noexcept {
     FlowFinding out;
     if (entry.state == State::protocol) {
-        out.subscriber_is_server = (entry.detail & FlowEntry::kServerBit) != 0;
+        out.server = server_in(entry.detail, kProtocolServerShift);
         out.protocols = entry.detail & kBuiltInProtocols;
     } else if (entry.state >= State::pattern && (entry.detail >> kPatternNumberShift) == (patterns_number & kPatternNumberMask)) {
-        out.subscriber_is_server = entry.state == State::pattern_of_server;
+        out.server = entry.state == State::pattern_of_subscriber ? FlowServer::subscriber
+                     : entry.state == State::pattern_of_far      ? FlowServer::far
+                                                                 : FlowServer::unknown;
         out.patterns = static_cast<RuleSet>(1U << (entry.detail & kPatternNumberMask));
     }
     return out;
@@ -129,17 +149,19 @@ void judge(
     WantedSignatures wanted,
     const PatternScanner& scanner
 ) noexcept {
-    constexpr unsigned kSubscriber = index_of(Direction::outbound);
     const std::array<FlowSide, 2> sides = {side_of(record.sides[0]), side_of(record.sides[1])};
     const ProtocolFindings protocols = find_protocols(sides, wanted.protocols);
-    // Where the protocol does not tell who the server is, it is the one that did not speak first.
-    unsigned server = 1U - record.first_side;
     if (protocols.found != 0) {
-        if ((protocols.found & protocol_bit(PayloadProtocol::smtp)) != 0) {
-            server = protocols.server;
-        }
-        const unsigned server_bit = server == kSubscriber ? FlowEntry::kServerBit : 0U;
-        settle(entry, record, State::protocol, protocols.found | server_bit);
+        const bool smtp = (protocols.found & protocol_bit(PayloadProtocol::smtp)) != 0;
+        const FlowServer server = record.called == FlowServer::unknown && smtp
+                                      ? server_at(protocols.server)
+                                      : record.called;
+        settle(
+            entry,
+            record,
+            State::protocol,
+            protocols.found | (static_cast<unsigned>(server) << kProtocolServerShift)
+        );
         return;
     }
     RuleSet patterns = 0;
@@ -152,7 +174,7 @@ void judge(
         settle(
             entry,
             record,
-            server == kSubscriber ? State::pattern_of_server : State::pattern,
+            pattern_state(record.called),
             static_cast<unsigned>(std::countr_zero(patterns))
                 | ((scanner.number & kPatternNumberMask) << kPatternNumberShift)
         );
@@ -282,6 +304,11 @@ void FlowTracker::note_opening(
     entry->seen_s = static_cast<std::uint16_t>(now_s);
     entry->words[side] = segment.sequence + 1;
     entry->detail = static_cast<std::uint8_t>(entry->detail | (1U << side));
+    if (server_in(entry->detail, kOpeningServerShift) == FlowServer::unknown) {
+        // A SYN calls the other end, and an answer says that it was called itself; after a SYN that changes nothing.
+        const auto server = static_cast<unsigned>(server_at(answer ? side : 1 - side));
+        entry->detail = static_cast<std::uint8_t>(entry->detail | (server << kOpeningServerShift));
+    }
     if (answer) {
         entry->words[1 - side] = segment.acknowledgement;
         entry->detail = static_cast<std::uint8_t>(entry->detail | (1U << (1 - side)));
@@ -310,7 +337,9 @@ FlowRecord* FlowTracker::begin_inspection(
     record->hash = hash;
     record->seen_s = now_s;
     record->used = true;
-    record->first_side = static_cast<std::uint8_t>(side);
+    if (entry->state == State::opening) {
+        record->called = server_in(entry->detail, kOpeningServerShift);
+    }
     for (unsigned known = 0; known < kDirectionCount; ++known) {
         if (entry->state == State::opening && (std::uint32_t{entry->detail} >> known & 1U) != 0) {
             record->sides[known].base = entry->words[known];

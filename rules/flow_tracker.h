@@ -56,11 +56,19 @@ struct FlowContext {
     std::uint32_t now_s = 0;
 };
 
+// Which end of a flow is its server: who was called where a SYN told, else who speaks as one; and nobody knows where
+// the protocol does not tell.
+enum class FlowServer : std::uint8_t {
+    unknown,
+    far,
+    subscriber
+};
+
 // What is known of a flow.
 struct FlowFinding {
     ProtocolSet protocols = 0;
     RuleSet patterns = 0;
-    bool subscriber_is_server = false;
+    FlowServer server = FlowServer::unknown;
     bool fresh = false;  // this segment told
 
     [[nodiscard]] bool any() const noexcept { return protocols != 0 || patterns != 0; }
@@ -83,18 +91,19 @@ struct FlowEntry {
         opening,     // a SYN was seen
         inspecting,  // words[0] is its record
         nothing,     // judged: nothing was found
-        protocol,    // judged: `detail` are the protocols, with kServerBit
+        protocol,    // judged: `detail` are the protocols, and above them the server
         pattern,     // judged: `detail` is the rule, and the number of the patterns above
-        pattern_of_server,
+        pattern_of_far,
+        pattern_of_subscriber,
     };
-    static constexpr std::uint8_t kServerBit = 0x80;
 
     std::uint32_t tag = 0;
     // More of the hash once judged; while opening the numbers of the first bytes, outbound and inbound.
     std::array<std::uint32_t, kDirectionCount> words{};
     std::uint16_t seen_s = 0;  // modulo 2^16
     State state = State::empty;
-    std::uint8_t detail = 0;  // while opening: which words are known, a bit each
+    std::uint8_t detail =
+        0;  // while opening: which words are known, a bit each, and above them the server
 };
 
 static_assert(sizeof(FlowEntry) == 16);
@@ -126,7 +135,7 @@ struct FlowRecord {
     FlowHash hash;  // of its flow
     std::uint32_t seen_s = 0;
     bool used = false;
-    std::uint8_t first_side = 0;  // that spoke first
+    FlowServer called = FlowServer::unknown;  // by a SYN
     std::array<FlowPrefix, kDirectionCount> sides;
 };
 

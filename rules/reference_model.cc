@@ -254,12 +254,22 @@ private:
         return direction_ == Direction::outbound ? header.ports->destination : header.ports->source;
     }
 
-    // Whether the class acts upon a signature at this port of a server.
-    [[nodiscard]] bool acts(std::size_t rule, std::uint16_t server_port) const {
+    static bool leaves_alone(const Signature& signature, std::uint16_t server_port) {
+        return server_port == kSubmissionPort || server_port == kSubmissionsPort
+               || contains(signature.ports_left_alone, server_port);
+    }
+
+    // Whether the class acts upon a signature in this flow: not where the port of its server, or of what may be its server,
+    // is one that the signature leaves alone.
+    [[nodiscard]] bool acts(std::size_t rule, const ReferenceHeader& header) const {
         const auto& signature = policy_.rules[rule].signature;
-        return signature && service_class().actions[rule] != Action::pass
-               && server_port != kSubmissionPort && server_port != kSubmissionsPort
-               && !contains(signature->ports_left_alone, server_port);
+        if (!signature || service_class().actions[rule] == Action::pass) {
+            return false;
+        }
+        const bool near_may_serve = carried_->server != FlowServer::far;
+        const bool far_may_serve = carried_->server != FlowServer::subscriber;
+        return !(near_may_serve && leaves_alone(*signature, near_port(header)))
+               && !(far_may_serve && leaves_alone(*signature, far_port(header)));
     }
 
     [[nodiscard]] bool is_carried(std::size_t rule) const {
@@ -272,11 +282,9 @@ private:
     // What the signatures make of a header that no rule names: those that the class drops before those that it monitors,
     // the first in the policy of several.
     void judge_carried(const ReferenceHeader& header, HeaderOutcome& out) {
-        const std::uint16_t server_port =
-            carried_->subscriber_is_server ? near_port(header) : far_port(header);
         std::vector<RuleIndex> found;
         for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
-            if (acts(i, server_port) && is_carried(i)) {
+            if (acts(i, header) && is_carried(i)) {
                 found.push_back({static_cast<std::uint8_t>(i)});
                 note_carried(i);
             }

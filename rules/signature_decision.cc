@@ -22,14 +22,24 @@ bool is_named(const ImageView& image, const TcpSegment& segment) noexcept {
            != 0;
 }
 
-// The rules that the class acts upon, but signatures that leave this port of a server alone.
-RuleSet
-acting_rules(const ImageView& image, ClassIndex service_class, std::uint16_t server_port) noexcept {
+// The rules that the class acts upon.
+RuleSet acting_rules(const ImageView& image, ClassIndex service_class) noexcept {
     const ClassEntry& actions = image.header->classes[service_class.value];
-    return static_cast<RuleSet>(
-        (actions.drop | actions.monitor)
-        & ~rules_at(image, image.header->signature_ports_left_alone, server_port)
-    );
+    return static_cast<RuleSet>(actions.drop | actions.monitor);
+}
+
+// Signatures that leave a flow alone because of its server's port. A client's own port, which it chooses, changes
+// nothing; where nobody knows which is which, either will do.
+RuleSet left_alone(const ImageView& image, const TcpSegment& segment, FlowServer server) noexcept {
+    const PortMap& ports = image.header->signature_ports_left_alone;
+    RuleSet out = 0;
+    if (server != FlowServer::far) {
+        out = rules_at(image, ports, segment.near_port);
+    }
+    if (server != FlowServer::subscriber) {
+        out = static_cast<RuleSet>(out | rules_at(image, ports, segment.far_port));
+    }
+    return out;
 }
 
 RuleSet signatures_for(const ImageHeader& header, PayloadProtocol protocol) noexcept {
@@ -63,7 +73,8 @@ WantedSignatures wanted_signatures(
         return out;
     }
     const ImageHeader& header = *image.header;
-    const RuleSet acting = acting_rules(image, service_class, segment.far_port);
+    // Of mail submission too: which end is the server, the flow's beginning tells.
+    const RuleSet acting = acting_rules(image, service_class);
     for (unsigned p = 0; p < kPayloadProtocolLabels.size(); ++p) {
         const bool wanted = (header.signature_rules[p] & acting) != 0;
         out.protocols = static_cast<ProtocolSet>(out.protocols | ((wanted ? 1U : 0U) << p));
@@ -79,10 +90,9 @@ Outcome judge_carried(
     ClassIndex service_class
 ) noexcept {
     const ImageHeader& header = *image.header;
-    const std::uint16_t server_port =
-        finding.subscriber_is_server ? segment.near_port : segment.far_port;
     const auto acting = static_cast<RuleSet>(
-        signatures_of(header, finding) & acting_rules(image, service_class, server_port)
+        signatures_of(header, finding) & acting_rules(image, service_class)
+        & ~left_alone(image, segment, finding.server)
     );
     if (acting == 0) {
         return {Verdict::pass, Reason::no_rule, kNoRule};

@@ -91,6 +91,19 @@ def payload_signatures() -> Scenario:
         middle.segment("no SYN was seen, the second half first", 41, smb(0xFE)[40:], PASS),
         middle.segment("no SYN was seen, the first half", 1, smb(0xFE)[:40], SMB_ANYWHERE),
     ]
+
+    # Which port is left alone is the server's: who was called tells, not what port a client takes. Without the SYN, what
+    # is said tells; and where nothing tells, either port will do.
+    for port in (464, 466, 586, 588):
+        stream(port, "beside mail submission", (EHLO, PASS), (MAIL, SEEN))
+    for port in (465, 587):
+        rows += Flow(SUBSCRIBER, MAIL_SERVER, 2526, port).stream(f"a mail client's own port {port}", (EHLO, PASS), (MAIL, SEEN))
+        rows += Flow(SUBSCRIBER, MAIL_SERVER, 4450, port).stream(f"SMB from port {port}", (smb(0xFE), SMB_ANYWHERE))
+        rows += Flow(SUBSCRIBER, MAIL_SERVER, port, 2526).stream("mail submission from an odd port", (EHLO, PASS), (MAIL, PASS))
+        unseen = Flow(SUBSCRIBER, MAIL_SERVER, 2527, port)
+        rows.append(unseen.segment(f"a mail client's own port {port}, no SYN was seen", 1, EHLO + MAIL, SEEN))
+        unseen = Flow(SUBSCRIBER, MAIL_SERVER, 4451, port)
+        rows.append(unseen.segment(f"SMB from port {port}, no SYN was seen", 1, smb(0xFE), PASS))
     return Scenario("payload-signatures", "What a flow carries is found on any port, but for mail submission and ports left alone",
                     "RFC 5321, MS-SMB2 section 2.1, RFC 1002 section 4.3.2", rows, ())
 

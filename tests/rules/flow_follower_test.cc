@@ -217,13 +217,13 @@ std::vector<Ends> all_ends() {
 std::vector<FlowFinding> all_findings() {
     constexpr std::array<RuleSet, 3> kPatterns = {0, 1U << 3U, 1U << 6U};
     std::vector<FlowFinding> out;
-    for (unsigned bits = 0; bits < 16; ++bits) {
+    for (unsigned bits = 0; bits < 24; ++bits) {
         for (const RuleSet patterns : kPatterns) {
             FlowFinding finding;
             finding.protocols = static_cast<ProtocolSet>(bits & 7U);
             finding.patterns = patterns;
-            finding.subscriber_is_server = (bits & 8U) != 0;
-            finding.fresh = finding.subscriber_is_server;
+            finding.server = static_cast<FlowServer>(bits / 8);
+            finding.fresh = finding.server == FlowServer::subscriber;
             out.push_back(finding);
         }
     }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace portcullis;
@@ -345,5 +346,52 @@ TEST_CASE("Both directions of SMTP, in the way of a session") {
     CHECK_FALSE(table.see(greeting, Direction::inbound).any());
     const FlowFinding found = table.see(segment(1, 1001, "EHLO a\r\n"));
     CHECK(found.protocols == kSmtp);
-    CHECK_FALSE(found.subscriber_is_server);
+    CHECK(found.server == FlowServer::far);
+}
+
+TEST_CASE("Who was called is the server, whatever it says") {
+    const auto called = [](auto... openings) {
+        Table table;
+        (static_cast<void>(table.see(openings.first, openings.second)), ...);
+        return table.see(segment(1, 1001, "EHLO a\r\nMAIL FROM:<a@b>\r\n")).server;
+    };
+    const auto out = [](std::uint8_t flags) {
+        return std::pair(segment(1, 1000, "", flags), Direction::outbound);
+    };
+    const auto in = [](std::uint8_t flags) {
+        return std::pair(segment(1, 5000, "", flags), Direction::inbound);
+    };
+    CHECK(called(out(kSyn)) == FlowServer::far);
+    CHECK(called(in(kSyn | kAck)) == FlowServer::far);
+    CHECK(called(in(kSyn)) == FlowServer::subscriber);
+    CHECK(called(out(kSyn | kAck)) == FlowServer::subscriber);
+    // What the subscriber sends behind its own SYN does not make it one that was called; its SYN does, whatever it sent.
+    CHECK(called(out(kSyn), out(kSyn | kAck)) == FlowServer::far);
+    CHECK(called(out(kSyn | kAck), out(kSyn)) == FlowServer::far);
+    CHECK(called() == FlowServer::far);  // by what it says
+}
+
+TEST_CASE("Where no SYN told and the protocol does not, nobody knows the server") {
+    Table table;
+    CHECK(table.see(segment(1, 1001, kSmb2)).server == FlowServer::unknown);
+    CHECK_FALSE(table.see(segment(2, 1000, "", kSyn)).any());
+    CHECK(table.see(segment(2, 1001, kSmb2)).server == FlowServer::far);
+    CHECK(table.see(segment(2, 2001, "")).server == FlowServer::far);
+}
+
+TEST_CASE("The server of a flow with a pattern") {
+    Table table;
+    table.scanner.scan = [](const void*, std::span<const std::uint8_t>) noexcept -> RuleSet {
+        return 1U << 3U;
+    };
+    const WantedSignatures wanted{0, 1U << 3U};
+    const auto see = [&](const TcpSegment& one, Direction direction) {
+        return table.see(one, direction, wanted);
+    };
+    CHECK(see(segment(1, 1001, "x"), Direction::outbound).server == FlowServer::unknown);
+    CHECK_FALSE(see(segment(2, 1000, "", kSyn), Direction::outbound).any());
+    CHECK(see(segment(2, 1001, "x"), Direction::outbound).server == FlowServer::far);
+    CHECK_FALSE(see(segment(3, 1000, "", kSyn), Direction::inbound).any());
+    CHECK(see(segment(3, 1001, "x"), Direction::inbound).server == FlowServer::subscriber);
+    CHECK(see(segment(3, 1002, ""), Direction::inbound).server == FlowServer::subscriber);
 }
