@@ -93,7 +93,8 @@ def as_its_unit_runs(*files):
 class Filter:
     """Forwards nothing until it has the policy. close() ends both programs."""
 
-    def __init__(self, border, folder, kind):
+    def __init__(self, border, folder, kind, policy=POLICY):
+        self._policy_text = policy
         self._policy = folder / "policy.toml"
         sockets = folder / f"run-{kind}"
         sockets.mkdir()
@@ -172,7 +173,7 @@ class Filter:
     def _write_policy(self, drop, reject):
         self._business = drop, reject
         listed = {key: ", ".join(f'"{rule}"' for rule in rules) for key, rules in (("drop", drop), ("reject", reject))}
-        self._policy.write_text(POLICY.format(**listed))
+        self._policy.write_text(self._policy_text.format(**listed))
 
     def apply(self, business=(), reject=()):
         """From the return on, `business` drops and rejects these rules, and no frame is judged by the policy before."""
