@@ -24,8 +24,9 @@
 
 namespace portcullis {
 
-// Of each direction: segments that bring the inspected bytes forward, and segments with payload in all.
-inline constexpr unsigned kInspectedSegments = 4;
+// Of each direction: segments that bring the inspected bytes forward, enough for a command that is typed letter by
+// letter; and segments with payload in all.
+inline constexpr unsigned kInspectedSegments = 12;
 inline constexpr unsigned kSegmentsMax = 16;
 
 // A worker's table: 262,144 flows, and 8,192 that are under inspection, in 9 MiB.

@@ -27,7 +27,7 @@ import servers
 from network import Border
 from odd_servers import PYTHON, OddServers
 from processes import BIN, Process, wait_for
-from recordings import ACK, SYN, finding, flows_of, judge, read_recording
+from recordings import ACK, MONITORS, SYN, finding, flows_of, judge, read_recording
 from the_filter import Filter
 
 PROGRAMS = [
@@ -39,39 +39,6 @@ MODULES = ["aiosmtpd", "pyftpdlib"]
 SKIPPED = 77
 SESSIONS_EACH = 3
 SEGMENTS_MAX = 3  # with payload, of both directions together
-
-SIGNATURES = """
-[[signature]]
-name = "smtp-anywhere"
-protocol = "smtp"
-
-[[signature]]
-name = "smb-anywhere"
-protocol = "smb"
-
-[[signature]]
-name = "session-anywhere"
-protocol = "netbios-session"
-"""
-
-MONITORS = """version = 1
-
-[[pool]]
-prefix = "100.64.0.0/10"
-class = "residential"
-
-[[pool]]
-prefix = "2001:db8:1000::/36"
-class = "residential"
-
-[[class]]
-name = "residential"
-monitor = ["smtp-anywhere", "smb-anywhere", "session-anywhere"]
-
-[unattributed]
-class = "residential"
-""" + SIGNATURES
-
 
 class World(contextlib.ExitStack):
     """The network, its servers and the filter."""

@@ -349,6 +349,17 @@ TEST_CASE("Both directions of SMTP, in the way of a session") {
     CHECK(found.server == FlowServer::far);
 }
 
+TEST_CASE("SMTP that is typed letter by letter") {
+    const std::string command = "MAIL FROM:";
+    Table table;
+    CHECK_FALSE(table.see(segment(1, 5001, "220 mx ESMTP\r\n"), Direction::inbound).any());
+    for (std::uint32_t i = 0; i + 1 < command.size(); ++i) {
+        CHECK_FALSE(table.see(segment(1, 1001 + i, command.substr(i, 1))).any());
+    }
+    const auto last = static_cast<std::uint32_t>(command.size() - 1);
+    CHECK(table.see(segment(1, 1001 + last, command.substr(last))).protocols == kSmtp);
+}
+
 TEST_CASE("Who was called is the server, whatever it says") {
     const auto called = [](auto... openings) {
         Table table;

@@ -12,6 +12,43 @@ ETHERNET_BYTES, IPV6_BYTES = 14, 40
 IPV4, IPV6, TCP = 0x0800, 0x86DD, 6
 
 
+# A policy that looks for all built-in signatures, and drops nothing for their sake. Gateways are no subscribers: where
+# directions are told by the source, what they send comes from outside.
+MONITORS = """version = 1
+
+[[pool]]
+prefix = "100.64.0.8/29"
+class = "residential"
+
+[[pool]]
+prefix = "100.64.4.0/22"
+class = "residential"
+
+[[pool]]
+prefix = "2001:db8:1000::/48"
+class = "residential"
+
+[[class]]
+name = "residential"
+monitor = ["smtp-anywhere", "smb-anywhere", "session-anywhere"]
+
+[unattributed]
+class = "residential"
+
+[[signature]]
+name = "smtp-anywhere"
+protocol = "smtp"
+
+[[signature]]
+name = "smb-anywhere"
+protocol = "smb"
+
+[[signature]]
+name = "session-anywhere"
+protocol = "netbios-session"
+"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Frame:
     """One of a recording; `ends` is None if there is no TCP in it that payload signatures look at."""
@@ -83,6 +120,11 @@ class Flow:
         if before is None or 0 < (end - before) % 2**32 < 2**31:
             self._next[frame.ends[0]] = end
             self.payloads[index] = len(self.payloads) + 1
+
+    def shift(self, by):
+        """The recording has `by` more frames in front."""
+        self.frames = [index + by for index in self.frames]
+        self.payloads = {index + by: number for index, number in self.payloads.items()}
 
 
 def flows_of(frames):
