@@ -29,12 +29,21 @@ void put_ethernet(FrameData& frame, unsigned vlan_tags, std::uint16_t ether_type
     put(frame, ether_type, 2);
 }
 
-void put_tcp(FrameData& frame, std::uint16_t source_port, std::uint16_t destination_port) {
+constexpr std::uint8_t kAck = 0x10;
+constexpr std::uint8_t kSyn = 0x02;
+
+void put_tcp(
+    FrameData& frame,
+    std::uint16_t source_port,
+    std::uint16_t destination_port,
+    std::uint8_t flags = kAck
+) {
     put(frame, source_port, 2);
     put(frame, destination_port, 2);
     put(frame, 1, 4);
     put(frame, 0, 4);
-    put(frame, 0x5010, 2);  // header of 20 bytes, ACK
+    put(frame, 0x50, 1);  // header of 20 bytes
+    put(frame, flags, 1);
     put(frame, 0xFFFF, 2);
     put(frame, 0, 4);
 }
@@ -96,6 +105,9 @@ void put_ipv4(FrameData& frame, const Flow& flow, std::uint32_t ip_bytes) {
     put(frame, outbound ? flow.peer : kPool4 + flow.subscriber, 4);
 }
 
+// What payloads are made of: as TLS begins its application data (RFC 8446 section 5.1), so no signature matches.
+constexpr std::uint8_t kTlsData = 23;
+
 FrameData tcp_frame(const Flow& flow, const Profile& profile, std::uint32_t wanted_bytes) {
     constexpr std::uint32_t kTcpBytes = 20;
     constexpr std::uint32_t kExtensionBytes = 8;
@@ -112,12 +124,13 @@ FrameData tcp_frame(const Flow& flow, const Profile& profile, std::uint32_t want
     } else {
         put_ipv4(frame, flow, whole - link_bytes);
     }
+    const std::uint8_t flags = profile.flows == FlowMix::syn ? kSyn : kAck;
     if (flow.direction == Direction::outbound) {
-        put_tcp(frame, flow.subscriber_port, flow.peer_port);
+        put_tcp(frame, flow.subscriber_port, flow.peer_port, flags);
     } else {
-        put_tcp(frame, flow.peer_port, flow.subscriber_port);
+        put_tcp(frame, flow.peer_port, flow.subscriber_port, flags);
     }
-    frame.resize(whole);
+    frame.resize(whole, kTlsData);
     return frame;
 }
 
@@ -153,6 +166,13 @@ std::vector<FrameData> make_frames(const Profile& profile, Direction direction) 
         flow.peer = address(random);
         flow.subscriber_port = static_cast<std::uint16_t>(port(random));
         flow.peer_port = share(random) < profile.smtp_share ? 25 : 443;
+        if (profile.flows == FlowMix::elephant) {
+            // The same in both directions.
+            flow.subscriber = 0;
+            flow.peer = 0x0101'0101U;
+            flow.subscriber_port = 1025;
+            flow.peer_port = 443;
+        }
         out.push_back(
             profile.worst_case
                 ? worst_case_frame()
@@ -190,6 +210,39 @@ FrameData worst_case_frame() {
     return frame;
 }
 
+namespace {
+
+// Monitored by the last class, if there are several.
+void add_signatures(Policy& policy) {
+    for (const PayloadProtocol protocol :
+         {PayloadProtocol::smtp, PayloadProtocol::smb, PayloadProtocol::netbios_session}) {
+        Rule rule;
+        rule.name = std::string(label(protocol)) + "-anywhere";
+        rule.signature.emplace();
+        rule.signature->protocol = protocol;
+        policy.rules.push_back(rule);
+        for (ServiceClass& one : policy.classes) {
+            const bool last = &one == &policy.classes.back();
+            one.actions.push_back(last ? Action::monitor : Action::pass);
+        }
+    }
+}
+
+// Pools of the second class for the first `count` subscribers, within those of all.
+void add_inspected_pools(Policy& policy, std::uint32_t count) {
+    std::uint32_t first = 0;
+    for (unsigned bits = std::bit_width(count); bits-- > 0;) {
+        if ((count >> bits & 1U) != 0) {
+            const std::uint64_t high6 = kPool6 | (std::uint64_t{first} << 8U);
+            policy.pools.push_back({prefix4(kPool4 + first, 32 - bits), 32, ClassIndex{1}, {}});
+            policy.pools.push_back({prefix6(high6, 56 - bits), 56, ClassIndex{1}, {}});
+            first += 1U << bits;
+        }
+    }
+}
+
+}  // namespace
+
 Policy make_policy(const Profile& profile) {
     Policy policy;
     policy.rules = built_in_rules();
@@ -203,6 +256,15 @@ Policy make_policy(const Profile& profile) {
     policy.pools.push_back(
         {prefix6(kPool6, prefix_length_for(profile.subscribers, 56)), 56, ClassIndex{0}, {}}
     );
+    if (profile.inspected_share < 1) {
+        everyone.name = "inspected";
+        policy.classes.push_back(everyone);
+        const double inspected = profile.inspected_share * profile.subscribers;
+        add_inspected_pools(policy, static_cast<std::uint32_t>(inspected));
+    }
+    if (profile.signatures) {
+        add_signatures(policy);
+    }
     for (std::uint32_t i = 0; i < profile.smarthosts; ++i) {
         policy.smarthosts.push_back(prefix4(kSmarthost4 + i * 0x1'0001U, 32));
     }

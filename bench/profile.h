@@ -9,6 +9,13 @@
 
 namespace portcullis::bench {
 
+// The flows that frames are of.
+enum class FlowMix : std::uint8_t {
+    many,     // each frame of one of its own
+    syn,      // the same, and each is its SYN
+    elephant  // all of one
+};
+
 struct Profile {
     std::uint32_t subscribers = 1'000'000;  // at most 4,194,304
     std::uint32_t exemptions = 0;
@@ -24,6 +31,10 @@ struct Profile {
     bool worst_case = false;    // every budget of the parser spent: see worst_case_frame
     bool drop_spoofed = false;  // the policy drops what comes from no pool
     bool monitor = false;       // it only counts what it would drop by its rules
+    FlowMix flows = FlowMix::many;
+    bool signatures = false;  // SMTP, SMB and NetBIOS sessions are monitored on any port
+    double inspected_share =
+        1;  // of subscribers, the first ones: only of their class signatures are monitored
     std::uint64_t seed = 1;
 };
 
@@ -51,7 +62,7 @@ make_frames(const Profile& profile, Direction direction = Direction::outbound);
 // The most expensive frame within the parser's limits: tags, labels, an IPv6 chain of 16 headers.
 [[nodiscard]] FrameData worst_case_frame();
 
-// Both built-in rules dropped for everyone, pools for profile.subscribers in each family, and as many
+// Both built-in rules dropped for everyone; pools of two classes if inspected_share is less than 1, signatures or not; pools for profile.subscribers in each family, and as many
 // exemptions and smarthosts as it says.
 [[nodiscard]] Policy make_policy(const Profile& profile);
 

@@ -23,6 +23,50 @@ constexpr const char* kImixGenome = "aaaaaaaddddg";
 // RFC 6985 section 4: the sizes that letters stand for, with FCS.
 constexpr std::array<std::uint32_t, 7> kGenomeSizes = {64, 128, 256, 512, 1024, 1280, 1518};
 
+FlowMix flows_of(const std::string& word) {
+    if (word == "syn") {
+        return FlowMix::syn;
+    }
+    return word == "elephant" ? FlowMix::elephant : FlowMix::many;
+}
+
+void add_signature_options(CLI::App& command, ProfileOptions& options) {
+    CLI::IsMember mix({"many", "syn", "elephant"});
+    CLI::IsMember action({"none", "monitor"});
+    CLI::Range percent(0.0, 100.0);
+    mix.description("");
+    action.description("");
+    percent.description("");
+    command
+        .add_option(
+            "--signatures",
+            options.signatures,
+            "What the policy does about SMTP, SMB and NetBIOS sessions on any port: none, monitor"
+        )
+        ->type_name("NAME")
+        ->check(action)
+        ->capture_default_str();
+    command
+        .add_option(
+            "--inspected-share",
+            options.inspected_percent,
+            "Of subscribers whose class monitors signatures"
+        )
+        ->type_name("PERCENT")
+        ->check(percent)
+        ->capture_default_str();
+    command
+        .add_option(
+            "--flows",
+            options.flows,
+            "many: each frame is of a flow of its own, stamped with another subscriber a new one;\n"
+            "syn: the same, and each is its SYN; elephant: all are of one flow"
+        )
+        ->type_name("NAME")
+        ->check(mix)
+        ->capture_default_str();
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> frame_bytes_of(const std::string& text) {
@@ -109,6 +153,7 @@ void add_profile_options(CLI::App& command, ProfileOptions& options) {
     command.add_flag(
         "--drop-spoofed", options.drop_spoofed, "The policy drops what comes from no pool (BCP 38)"
     );
+    add_signature_options(command, options);
     command.add_option("--seed", options.seed, "Of everything that is drawn at random")
         ->type_name("N")
         ->capture_default_str();
@@ -128,6 +173,9 @@ Profile profile_of(const ProfileOptions& options) {
     out.extension_headers = options.extension_headers;
     out.worst_case = options.worst_case;
     out.drop_spoofed = options.drop_spoofed;
+    out.flows = flows_of(options.flows);
+    out.signatures = options.signatures == "monitor";
+    out.inspected_share = options.inspected_percent / kPercent;
     out.seed = options.seed;
     return out;
 }

@@ -23,6 +23,9 @@ struct ProfileOptions {
     unsigned extension_headers = 0;
     bool worst_case = false;
     bool drop_spoofed = false;
+    std::string flows = "many";
+    std::string signatures = "none";
+    double inspected_percent = 100;
     std::uint64_t seed = 1;
 };
 

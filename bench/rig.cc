@@ -114,7 +114,13 @@ Errors Rig::open_all() {
     counters_.emplace(std::move(counters).value());
     publisher_.emplace(policies_, *counters_, dataplane::SlotMemory::populated);
     for (unsigned worker = 0; worker < worker_count_; ++worker) {
+        Result<dataplane::FlowMemory> flows = dataplane::FlowMemory::create();
+        if (!flows) {
+            return flows.errors();
+        }
+        flow_memory_.push_back(std::move(flows).value());
         auto state = std::make_unique<dataplane::WorkerState>();
+        state->inspection.flows = flow_memory_.back().tracker();
         state->counters = &counters_->worker(worker);
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);
@@ -223,6 +229,8 @@ RigTotals Rig::totals() noexcept {
         }
         out.unattributed_frames += counters.unattributed_frames.read();
         out.busy_cycles += counters.busy_cycles.read();
+        out.flows.inspected_flows += counters.inspected_flows.read();
+        out.flows.overflow_segments += counters.uninspected_segments.read();
     }
     return out;
 }

@@ -6,6 +6,7 @@
 #include "bench/dpdk_memory.h"
 #include "dataplane/counter_memory.h"
 #include "dataplane/eal.h"
+#include "dataplane/flow_memory.h"
 #include "dataplane/ports.h"
 #include "dataplane/publisher.h"
 #include "dataplane/worker.h"
@@ -47,6 +48,7 @@ struct RigTotals {
     std::uint64_t refused_frames = 0;
     std::uint64_t unattributed_frames = 0;
     std::uint64_t busy_cycles = 0;
+    FlowStatistics flows;  // of payload signatures
 
     // received - transmitted - dropped - refused: 0, or the dataplane has lost or invented frames.
     [[nodiscard]] std::int64_t conservation_error() const noexcept;
@@ -98,6 +100,7 @@ private:
     OwnLanes own_lanes_;
     std::optional<dataplane::CounterMemory> counters_;
     std::optional<dataplane::Publisher> publisher_;
+    std::vector<dataplane::FlowMemory> flow_memory_;  // one a worker
     std::vector<std::unique_ptr<dataplane::WorkerState>> states_;
     std::unique_ptr<dataplane::WorkerThreads> workers_;  // null: stopped
     std::uint64_t generation_ = 0;

@@ -1,6 +1,7 @@
 // The subcommand stages.
 #include "bench/command.h"
 #include "bench/dpdk_memory.h"
+#include "bench/segment_bench.h"
 #include "bench/stage_bench.h"
 #include "dataplane/eal.h"
 
@@ -62,7 +63,31 @@ std::vector<Row> rows_of(const StagesOptions& options) {
         {"QinQ", with([](Profile& p) { p.vlan_tags = 2; })},
         {"worst case: 4 tags, 16 labels, 16 extension headers",
          with([](Profile& p) { p.worst_case = true; })},
+        {"signatures, no flow with one", with([](Profile& p) { p.signatures = true; })},
+        {"signatures, one elephant flow", with([](Profile& p) {
+             p.signatures = true;
+             p.flows = FlowMix::elephant;
+         })},
     };
+}
+
+void print_segments(
+    const std::vector<SegmentRow>& rows,
+    bool as_json,
+    nlohmann::ordered_json& json
+) {
+    if (!as_json) {
+        std::printf("\n%-72s %18s\n", "payload signatures, of a segment", "TSC cycles/segment");
+    }
+    for (const SegmentRow& row : rows) {
+        if (as_json) {
+            json["segments"].push_back(
+                {{"part", row.name}, {"cycles_per_segment", row.cycles_per_segment}}
+            );
+        } else {
+            std::printf("%-72s %18.1f\n", row.name.c_str(), row.cycles_per_segment);
+        }
+    }
 }
 
 cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
@@ -110,6 +135,13 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
             (void)std::fflush(stdout);
         }
     }
+    if (!options.few) {
+        const Result<std::vector<SegmentRow>> segments = run_segments(options.runs);
+        if (!segments) {
+            return fail(console, segments.errors());
+        }
+        print_segments(segments.value(), options.json, out);
+    }
     if (options.json) {
         console.out << out.dump(2) << '\n';
     }
@@ -137,8 +169,8 @@ void add_stages(CLI::App& app, Action& action) {
     command->add_flag(
         "--few",
         options->few,
-        "10,000 subscribers and 4,096 frames in every row: for counting instructions, which do\n"
-        "not depend on more"
+        "10,000 subscribers and 4,096 frames in every row, no payload signatures: for counting\n"
+        "instructions, which do not depend on more"
     );
     command->add_flag("--json", options->json, "Print one JSON object instead of a table");
     command->footer("Cycles are those of the time stamp counter. Compare within one run: times of\n"

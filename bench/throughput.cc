@@ -2,6 +2,7 @@
 
 #include "bench/dataplane_contestant.h"
 #include "bench/open_peer.h"
+#include "bench/policy_contestant.h"
 #include "bench/ring_fill.h"
 
 #include <rte_cycles.h>
@@ -82,6 +83,34 @@ publish_policy(Rig& rig, const Policy& policy, const SlotLayout& layout, std::ui
     return rig.publish(image.value());
 }
 
+// The dataplane with signatures, and beside it the same one without.
+Errors add_both_policies(
+    Arena& arena,
+    Profile profile,
+    const SlotLayout& layout,
+    unsigned workers,
+    ThroughputReport& out
+) {
+    const std::string without = out.includes;
+    out.includes += "; and payload signatures, monitored";
+    for (const bool signatures : {true, false}) {
+        profile.signatures = signatures;
+        Result<ImageBytes> image = compile(make_policy(profile), layout, 0);
+        if (!image) {
+            return image.errors();
+        }
+        arena.contestants.push_back(std::make_unique<PolicyContestant>(
+            *arena.rig,
+            workers,
+            arena.traffic.wire_bits_per_frame(),
+            signatures ? "portcullis" : "no-signatures",
+            signatures ? out.includes : without,
+            std::move(image).value()
+        ));
+    }
+    return {};
+}
+
 // The dataplane of an arena that has its traffic, with the policy that the traffic is judged by.
 Errors
 add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, ThroughputReport& out) {
@@ -121,6 +150,9 @@ add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, Throu
         }
     }
     out.includes = includes_of(traffic);
+    if (traffic.profile.signatures) {
+        return add_both_policies(arena, traffic.profile, layout.value(), workers, out);
+    }
     arena.contestants.push_back(std::make_unique<DataplaneContestant>(
         *arena.rig, workers, arena.traffic.wire_bits_per_frame(), out.includes
     ));

@@ -63,6 +63,9 @@ Json profile_json(const ThroughputOptions& options) {
     out["port"] = options.port;
     out["direction"] = options.direction;
     out["drop_spoofed"] = profile.drop_spoofed;
+    out["signatures"] = profile.signatures;
+    out["inspected_share_percent"] = profile.inspected_percent;
+    out["flows"] = profile.flows;
     return out;
 }
 
@@ -103,6 +106,8 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
         {"refused_frames", report.totals.refused_frames},
         {"unattributed_frames", report.totals.unattributed_frames},
         {"conservation_error_frames", report.totals.conservation_error()},
+        {"inspected_flows", report.totals.flows.inspected_flows},
+        {"uninspected_segments", report.totals.flows.overflow_segments},
         {"includes", report.includes},
         {"runs", to_json(report.own)},
         {"peers", peers}};

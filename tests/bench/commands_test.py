@@ -61,6 +61,9 @@ class CommandsTest(unittest.TestCase):
         for row in out["stages"]:
             self.assertGreater(row["cycles_per_frame"], 0)
             self.assertGreater(row["judged_frames"], 0)
+        for row in out["segments"]:
+            self.assertGreater(row["cycles_per_segment"], 0)
+        self.assertEqual(sum("Hyperscan" in row["part"] for row in out["segments"]), 2)
 
     def test_tables_for_people(self):
         self.need_processors(2)

@@ -62,6 +62,25 @@ class ThroughputTest(unittest.TestCase):
         )
         self.assertGreater(out["dropped_frames"], out["received_frames"] * 0.99)
 
+    def test_signatures_look_at_the_share_that_is_asked_for(self):
+        self.assertEqual(self.run_one()["inspected_flows"], 0)
+        one = ["--signatures", "monitor", "--smtp-share", 0]
+        out = self.run_one(*one)
+        self.assertGreater(out["inspected_flows"], 100_000)
+        self.assertEqual(list(out["peers"]), ["no-signatures"])
+        self.assertEqual(self.run_one(*one, "--inspected-share", 0)["inspected_flows"], 0)
+        # Both files have frames of 1,024 flows, and half of the subscribers are in the class.
+        out = self.run_one(*one, "--sources", "file", "--inspected-share", 50)
+        self.assertGreater(out["inspected_flows"], 800)
+        self.assertLess(out["inspected_flows"], 1250)
+
+    def test_the_flows_that_signatures_meet(self):
+        one = ["--signatures", "monitor", "--smtp-share", 0]
+        self.assertEqual(self.run_one(*one, "--flows", "syn")["inspected_flows"], 0)
+        out = self.run_one(*one, "--flows", "elephant", "--sources", "file")
+        self.assertEqual(out["inspected_flows"], 1)
+        self.assertEqual(out["uninspected_segments"], 0)
+
     def test_the_user_s_own_capture(self):
         out = self.run_one("--capture", ROOT / "tools" / "sample" / "sample.pcap")
         self.assertGreater(out["dropped_frames"], 0)
