@@ -113,6 +113,10 @@ Errors Rig::open_all() {
     }
     counters_.emplace(std::move(counters).value());
     publisher_.emplace(policies_, *counters_, dataplane::SlotMemory::populated);
+    const Result<dataplane::Isa> isa = dataplane::choose_isa(setup_.isa);
+    if (!isa) {
+        return isa.errors();
+    }
     for (unsigned worker = 0; worker < worker_count_; ++worker) {
         Result<dataplane::FlowMemory> flows = dataplane::FlowMemory::create();
         if (!flows) {
@@ -121,6 +125,7 @@ Errors Rig::open_all() {
         flow_memory_.push_back(std::move(flows).value());
         auto state = std::make_unique<dataplane::WorkerState>();
         state->inspection.flows = flow_memory_.back().tracker();
+        state->read_plain = dataplane::read_plain_for(isa.value());
         state->counters = &counters_->worker(worker);
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);

@@ -7,6 +7,7 @@
 #include "dataplane/counter_memory.h"
 #include "dataplane/eal.h"
 #include "dataplane/flow_memory.h"
+#include "dataplane/isa.h"
 #include "dataplane/ports.h"
 #include "dataplane/publisher.h"
 #include "dataplane/worker.h"
@@ -33,6 +34,7 @@ struct RigSetup {
     std::vector<dataplane::PortPair> pairs;  // each with a queue a worker
     std::uint32_t kept_frames = 0;           // a queue of a port keeps so many: see Port::open
     std::uint32_t slot_capacity = 0;
+    std::optional<dataplane::Isa> isa;  // nothing: the fastest that is runnable
     // Frames of both ports are judged in this direction; nothing: each in its own, as on a border.
     std::optional<Direction> direction;
     // Instead of pairs, for one worker; called once when EAL is up.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bench/profile.h"
+#include "dataplane/isa.h"
 
 #include <cstdint>
 
@@ -15,7 +16,8 @@ struct StageResult {
 };
 
 // Judges every frame of `profile` `rounds` times in bursts of 64 and takes the median over `runs`. The
-// counters lie where the product has them. EAL must be up.
-[[nodiscard]] StageResult run_stages(const Profile& profile, unsigned rounds, unsigned runs);
+// counters lie where the product has them. EAL must be up. `isa`: runnable.
+[[nodiscard]] StageResult
+run_stages(const Profile& profile, dataplane::Isa isa, unsigned rounds, unsigned runs);
 
 }  // namespace portcullis::bench

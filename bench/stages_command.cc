@@ -1,6 +1,7 @@
 // The subcommand stages.
 #include "bench/command.h"
 #include "bench/dpdk_memory.h"
+#include "bench/isa_option.h"
 #include "bench/segment_bench.h"
 #include "bench/stage_bench.h"
 #include "dataplane/eal.h"
@@ -11,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -29,6 +31,7 @@ struct StagesOptions {
     std::uint32_t subscribers = 1'000'000;
     unsigned rounds = 20;
     unsigned runs = 5;
+    std::optional<dataplane::Isa> isa;
     bool few = false;
     bool json = false;
 };
@@ -99,6 +102,10 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
     dataplane::EalSetup setup;
     setup.test_mode = !dpdk.value().hugepages;
     setup.memory_mib = dpdk.value().hugepages ? 0 : kMemoryMib;
+    const Result<dataplane::Isa> isa = dataplane::choose_isa(options.isa);
+    if (!isa) {
+        return fail(console, isa.errors());
+    }
     const Result<dataplane::Eal> eal = dataplane::Eal::start(setup);
     if (!eal) {
         return fail(console, eal.errors());
@@ -112,7 +119,8 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
         );
     }
     for (const Row& row : rows_of(options)) {
-        const StageResult result = run_stages(row.profile, options.rounds, options.runs);
+        const StageResult result =
+            run_stages(row.profile, isa.value(), options.rounds, options.runs);
         plain = plain == 0 ? result.cycles_per_frame : plain;
         const double ratio = result.cycles_per_frame / plain;
         if (options.json) {
@@ -166,6 +174,7 @@ void add_stages(CLI::App& app, Action& action) {
     command->add_option("--runs", options->runs, "Runs, of which the median counts")
         ->check(CLI::Range(1U, 1000U))
         ->capture_default_str();
+    add_isa(*command, options->isa);
     command->add_flag(
         "--few",
         options->few,

@@ -1,6 +1,7 @@
 #include "dataplane/account.h"
 
 #include "dataplane/beside.h"
+#include "rules/plain_parser.h"
 
 #include <atomic>
 #include <bit>
@@ -8,6 +9,28 @@
 namespace portcullis::dataplane {
 
 namespace {
+
+// The ends of frame `i`, which has no key: it is plain.
+PlainEnds plain_ends(const WorkerState& state, unsigned i) noexcept {
+    const bool ipv4 = (state.notes.ipv4 & frame_bit(i)) != 0;
+    return read_plain_ends(ipv4 ? Family::ipv4 : Family::ipv6, state.notes.ip_headers[i]);
+}
+
+bool has_key(const WorkerState& state, unsigned i) noexcept {
+    return (state.judged.keyed & frame_bit(i)) != 0;
+}
+
+Attribution owner_of(const WorkerState& state, Direction direction, unsigned i) noexcept {
+    if (has_key(state, i)) {
+        return state.judged.attribution(i, direction);
+    }
+    const PlainEnds ends = plain_ends(state, i);
+    const bool ipv4 = (state.notes.ipv4 & frame_bit(i)) != 0;
+    return {
+        state.judged.pools[i],
+        ipv4 ? Family::ipv4 : Family::ipv6,
+        direction == Direction::outbound ? ends.source : ends.destination};
+}
 
 // The slot of a subscriber of a sparse pool: that of its place in the table, or nobody's.
 std::uint32_t active_slot(
@@ -39,10 +62,7 @@ void place_active(WorkerState& state, Direction direction, unsigned i) noexcept 
     if (pool.sparse == 0) {
         return;
     }
-    const Attribution whose =
-        (judged.keyed & frame_bit(i)) != 0
-            ? judged.attribution(i, direction)
-            : Attribution{judged.pools[i], state.notes.families[i], state.notes.addresses[i]};
+    const Attribution whose = owner_of(state, direction, i);
     judged.slots[i] = active_slot(state, direction, pool, whose.family, whose.address);
 }
 
@@ -88,28 +108,32 @@ void count(WorkerCounters& counters, unsigned side, const Tally& tally) noexcept
 // What a subscriber sent, and a rule dropped, tells what it tries. Of a tunnelled frame the destination is not told.
 void watch(WorkerState& state, unsigned i) noexcept {
     const JudgedBurst& judged = state.judged;
-    const Attribution attribution = judged.attribution(i, Direction::outbound);
-    if (attribution.pool == 0) {
+    if (judged.pools[i] == 0) {
         return;
     }
-    const unsigned length = state.image->pools[attribution.pool].subscriber_prefix_length;
+    if (!state.watch.has_time()) {
+        state.counters->unwatched_frames.add(1);
+        return;
+    }
+    const Attribution owner = owner_of(state, Direction::outbound, i);
+    const unsigned length = state.image->pools[owner.pool].subscriber_prefix_length;
     const AddressWords mask = mask_of(length);
     const WatchedFrame frame{
-        attribution.family,
+        owner.family,
         static_cast<std::uint8_t>(length),
         judged.outcomes[i].rule,
         (judged.initial_syns & frame_bit(i)) != 0 && !judged.is_inner(i),
-        {attribution.address.high & mask.high, attribution.address.low & mask.low},
-        judged.keys[i].destination};
+        {owner.address.high & mask.high, owner.address.low & mask.low},
+        has_key(state, i) ? judged.keys[i].destination : plain_ends(state, i).destination};
     if (!state.watch.note(frame, state.now_s)) {
         state.counters->unwatched_frames.add(1);
     }
 }
 
-// Counts frame `i` for its subscriber. Drops for other reasons than a rule are nobody's.
+// Counts notable frame `i` for its subscriber. Drops for other reasons than a rule are nobody's.
 void count_for_subscriber(WorkerState& state, Direction direction, unsigned i) noexcept {
     const JudgedBurst& judged = state.judged;
-    const Outcome outcome = judged.outcome(i);
+    const Outcome outcome = judged.outcomes[i];
     const unsigned side = index_of(direction);
     const bool initial_syn = (judged.initial_syns & frame_bit(i)) != 0;
     SlotCounters& slot = state.slots[judged.slots[i]];
@@ -120,7 +144,7 @@ void count_for_subscriber(WorkerState& state, Direction direction, unsigned i) n
             count_exempt(
                 *state.image,
                 state.exemptions,
-                judged.attribution(i, direction),
+                owner_of(state, direction, i),
                 outcome.rule,
                 initial_syn
             );
@@ -135,32 +159,6 @@ void count_for_subscriber(WorkerState& state, Direction direction, unsigned i) n
         if (direction == Direction::outbound && tried) {
             watch(state, i);
         }
-    }
-}
-
-void count_for_subscribers(WorkerState& state, Direction direction, unsigned count) noexcept {
-    const JudgedBurst& judged = state.judged;
-    const unsigned side = index_of(direction);
-    if (state.image != nullptr && state.image->header->sparse_pools != 0) {
-        for (unsigned i = 0; i < count; ++i) {
-            place_active(state, direction, i);
-            count_for_subscriber(state, direction, i);
-        }
-        return;
-    }
-    SlotCounters* const slots = state.slots;
-    if (judged.notable == 0) {
-        for (unsigned i = 0; i < count; ++i) {
-            slots[judged.slots[i]].passed[side].add(1, judged.lengths[i]);
-        }
-        return;
-    }
-    for (FrameSet left = first_frames(count) & ~judged.notable; left != 0;) {
-        const unsigned i = take_first(left);
-        slots[judged.slots[i]].passed[side].add(1, judged.lengths[i]);
-    }
-    for (FrameSet left = judged.notable; left != 0;) {
-        count_for_subscriber(state, direction, take_first(left));
     }
 }
 
@@ -202,26 +200,51 @@ NotableBytes count_notable(WorkerState& state, unsigned side) noexcept {
 
 }  // namespace
 
-void account_all(WorkerState& state, Direction direction, unsigned count) noexcept {
+void account_notable(WorkerState& state, Direction direction, unsigned count) noexcept {
     JudgedBurst& judged = state.judged;
+    const StageNotes& notes = state.notes;
     const unsigned side = index_of(direction);
-    count_for_subscribers(state, direction, count);
-    std::uint64_t bytes = 0;
-    std::uint32_t in_no_pool = 0;
-    for (unsigned i = 0; i < count; ++i) {
-        bytes += judged.lengths[i];
-        in_no_pool += judged.pools[i] == 0 ? 1U : 0U;
-    }
     WorkerCounters& counters = *state.counters;
     // First: whoever looks at a worker that stands in the middle must not find more accounted for than received.
-    counters.received[side].add(count, bytes);
+    counters.received[side].add(count, notes.bytes);
     std::atomic_signal_fence(std::memory_order_release);
-    const NotableBytes notable = judged.notable == 0 ? NotableBytes{} : count_notable(state, side);
-    judged.passed_bytes = bytes - notable.dropped;
+    if (state.image != nullptr && state.image->header->sparse_pools != 0) {
+        for (unsigned i = 0; i < count; ++i) {
+            place_active(state, direction, i);
+        }
+    }
+    judged.ordinary = first_frames(count) & ~judged.notable;
+    judged.passed_bytes = notes.bytes;
+    std::uint64_t ordinary_bytes = notes.bytes;
+    if (judged.notable != 0) {
+        for (FrameSet left = judged.notable; left != 0;) {
+            count_for_subscriber(state, direction, take_first(left));
+        }
+        const NotableBytes notable = count_notable(state, side);
+        judged.passed_bytes -= notable.dropped;
+        ordinary_bytes -= notable.all;
+    }
     counters.judged[index_of(Verdict::pass)][side][index_of(Reason::no_rule)].add(
-        count - static_cast<unsigned>(std::popcount(judged.notable)), bytes - notable.all
+        static_cast<unsigned>(std::popcount(judged.ordinary)), ordinary_bytes
     );
-    counters.unattributed_frames.add(in_no_pool - state.notes.without_ip);
+    counters.unattributed_frames.add(
+        static_cast<unsigned>(std::popcount(notes.without_pool)) - notes.without_ip
+    );
+}
+
+void account_ordinary(WorkerState& state, Direction direction) noexcept {
+    const JudgedBurst& judged = state.judged;
+    const unsigned side = index_of(direction);
+    SlotCounters* const slots = state.slots;
+    // By runs: most bursts are one.
+    for (FrameSet left = judged.ordinary; left != 0;) {
+        const auto first = static_cast<unsigned>(std::countr_zero(left));
+        const auto end = first + static_cast<unsigned>(std::countr_one(left >> first));
+        for (unsigned i = first; i < end; ++i) {
+            slots[judged.slots[i]].passed[side].add(1, judged.lengths[i]);
+        }
+        left &= ~first_frames(end);
+    }
 }
 
 }  // namespace portcullis::dataplane

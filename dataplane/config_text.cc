@@ -24,12 +24,13 @@ namespace {
 constexpr std::int64_t kVersion = 1;
 constexpr std::size_t kTextBytesMax = std::size_t{1} << 20U;
 
-constexpr std::array<KeySpec, 16> kKeys = {{
+constexpr std::array<KeySpec, 17> kKeys = {{
     {"version", "version = 1"},
     {"pair", "[[pair]]"},
     {"workers", "workers = 4"},
     {"cpus", "cpus = \"2-5\""},
     {"idle", "idle = \"sleep\""},
+    {"isa", "isa = \"auto\""},
     {"reject_rate", "reject_rate = 1000"},
     {"before_policy", "before_policy = \"pass\""},
     {"wait_for_policy", "wait_for_policy = true"},
@@ -61,6 +62,11 @@ struct Named {
 constexpr std::array<Named<Verdict>, 2> kVerdicts = {
     {{"pass", Verdict::pass}, {"drop", Verdict::drop}}};
 constexpr std::array<Named<Idle>, 2> kIdles = {{{"sleep", Idle::sleep}, {"poll", Idle::poll}}};
+constexpr std::array<Named<std::optional<Isa>>, 4> kIsas = {
+    {{"auto", std::nullopt},
+     {"baseline", Isa::baseline},
+     {"avx2", Isa::avx2},
+     {"avx512", Isa::avx512}}};
 
 // One text while it is read.
 class Reader {
@@ -74,6 +80,7 @@ public:
         read_pairs();
         read_workers();
         read_choice("idle", kIdles, out_.idle);
+        read_choice("isa", kIsas, out_.isa);
         read_choice("before_policy", kVerdicts, out_.before_policy);
         out_.wait_for_policy = top_.boolean("wait_for_policy", out_.wait_for_policy);
         out_.test_mode = top_.boolean("test_mode", out_.test_mode);

@@ -44,6 +44,7 @@ Dataplane::Dataplane(const Options& options)
 Result<std::unique_ptr<Dataplane>> Dataplane::start(const Options& options) {
     std::unique_ptr<Dataplane> out(new Dataplane(options));
     constexpr std::array kSteps = {
+        &Dataplane::choose_isa,
         &Dataplane::start_eal,
         &Dataplane::open_ports,
         &Dataplane::make_counters,
@@ -55,6 +56,15 @@ Result<std::unique_ptr<Dataplane>> Dataplane::start(const Options& options) {
         }
     }
     return out;
+}
+
+Errors Dataplane::choose_isa() {
+    const Result<Isa> chosen = dataplane::choose_isa(options_.isa);
+    if (!chosen) {
+        return chosen.errors();
+    }
+    isa_ = chosen.value();
+    return {};
 }
 
 Errors Dataplane::start_eal() {
@@ -123,6 +133,7 @@ Errors Dataplane::start_workers() {
     for (unsigned worker = 0; worker < options_.workers; ++worker) {
         auto state = std::make_unique<WorkerState>();
         state->before_policy = options_.before_policy;
+        state->read_plain = read_plain_for(isa_);
         state->counters = &counters_->worker(worker);
         state->slots = counters_->slots(worker);
         state->active = counters_->active(worker);
@@ -182,7 +193,10 @@ WorkerThreads::Body Dataplane::worker_body(unsigned worker) {
 
 Errors Dataplane::run() {
     spdlog::info(
-        "forwarding with {} worker(s), listening at {}", options_.workers, options_.socket.string()
+        "forwarding with {} worker(s), instruction set {}, listening at {}",
+        options_.workers,
+        label(isa_),
+        options_.socket.string()
     );
     tell_service_manager("READY=1");
     serve();

@@ -7,6 +7,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/flow_memory.h"
 #include "dataplane/intake.h"
+#include "dataplane/isa.h"
 #include "dataplane/options.h"
 #include "dataplane/ports.h"
 #include "dataplane/publisher.h"
@@ -36,6 +37,7 @@ private:
     explicit Dataplane(const Options& options);
 
     // The steps of start(), in order.
+    [[nodiscard]] Errors choose_isa();
     [[nodiscard]] Errors start_eal();
     [[nodiscard]] Errors open_ports();
     [[nodiscard]] Errors make_counters();
@@ -52,6 +54,7 @@ private:
     PolicySlot policies_;
     // In the order of the steps, which is the reverse of the order in which they go.
     std::optional<Eal> eal_;
+    Isa isa_ = Isa::baseline;
     std::optional<CaptureFile> capture_;
     std::optional<VerdictRecorder> recorder_;
     std::optional<Ports> ports_;

@@ -54,18 +54,22 @@ void let_out(
     const std::span<rte_mbuf*> frames = burst.release();
     std::size_t passed = frames.size();
     if (judged.dropped != 0) {
-        // Those that pass move up, in their order, and those that do not stand apart.
+        // Those that pass move up, in their order, a run at a time; those that do not stand apart.
         // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first dropped_count are read
         std::array<rte_mbuf*, kBurstMax> dropped;
         std::size_t dropped_count = 0;
         passed = 0;
-        for (std::size_t i = 0; i < frames.size(); ++i) {
-            rte_mbuf* const frame = frames[i];
-            const std::size_t drop = (judged.dropped >> i) & 1U;
-            frames[passed] = frame;
-            dropped[dropped_count] = frame;
-            passed += 1 - drop;
-            dropped_count += drop;
+        std::size_t next = 0;
+        for (FrameSet left = judged.dropped; left != 0;) {
+            const std::size_t drop = take_first(left);
+            dropped[dropped_count++] = frames[drop];
+            for (; next < drop; ++next) {
+                frames[passed++] = frames[next];
+            }
+            ++next;
+        }
+        for (; next < frames.size(); ++next) {
+            frames[passed++] = frames[next];
         }
         discard(std::span(dropped).first(dropped_count));
     }

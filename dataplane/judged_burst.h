@@ -41,8 +41,9 @@ struct JudgedBurst {
     std::array<std::uint32_t, kBurstMax> pools{};    // indices into ImageView::pools
     std::array<std::uint32_t, kBurstMax> lengths{};  // in bytes, of whole frames
     std::array<Outcome, kBurstMax> outcomes;         // of notable frames, see outcome()
-    FrameSet notable = 0;  // with another outcome than passing because no rule names the port
-    FrameSet dropped = 0;  // whose verdict is drop
+    FrameSet notable = 0;   // with another outcome than passing because no rule names the port
+    FrameSet ordinary = 0;  // the others
+    FrameSet dropped = 0;   // whose verdict is drop
     FrameSet initial_syns =
         0;  // of notable frames: the header that the outcome is about starts a connection
     std::uint64_t passed_bytes = 0;  // of all frames that pass

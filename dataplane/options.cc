@@ -28,6 +28,20 @@ const std::map<std::string, ReplayDirection> kDirections = {
 
 const std::map<std::string, Idle> kIdles = {{"sleep", Idle::sleep}, {"poll", Idle::poll}};
 
+const std::map<std::string, std::optional<Isa>> kIsas = {
+    {"auto", std::nullopt},
+    {label(Isa::baseline), Isa::baseline},
+    {label(Isa::avx2), Isa::avx2},
+    {label(Isa::avx512), Isa::avx512}};
+
+std::vector<std::string> isa_names() {
+    std::vector<std::string> out;
+    for (const auto& [name, isa] : kIsas) {
+        out.push_back(name);
+    }
+    return out;
+}
+
 // A value by its name. The names stand in the option's type already.
 template <typename Value>
 CLI::Validator one_of(const std::map<std::string, Value>& names) {
@@ -170,6 +184,15 @@ void describe_workers(CLI::App& app, Options& options, Raw& raw) {
     )
         ->transform(one_of(kIdles))
         ->type_name("sleep|poll");
+    app.add_option_function<std::string>(
+           "--isa",
+           [&options](const std::string& name) { options.isa = kIsas.at(name); },
+           "Instruction set that frames are read with; auto (default): the fastest that this "
+           "processor has"
+    )
+        ->check(CLI::IsMember(isa_names()).description(""))
+        ->envname("PORTCULLIS_ISA")
+        ->type_name("auto|baseline|avx2|avx512");
     app.add_option(
            "--reject-rate",
            options.reject_rate,

@@ -1,6 +1,7 @@
 // What portcullis-dataplane is told to do: its command line and its configuration file, as values.
 #pragma once
 
+#include "dataplane/isa.h"
 #include "rules/units.h"
 #include "rules/verdict.h"
 
@@ -71,6 +72,7 @@ struct Options {
     std::uint32_t memory_mib = 0;  // for frames and rings; 0: as it is needed, 512 in tests
     bool test_mode = false;        // no hugepages, no PCI: works as an ordinary user
     Idle idle = Idle::sleep;
+    std::optional<Isa> isa;  // none: the fastest that this processor has
     std::uint32_t reject_rate =
         1'000;  // answers to rejected frames a second and worker, at most; 0: none
     std::vector<std::string> eal_arguments;

@@ -1,5 +1,8 @@
+// Compiled once for each instruction set, each in a namespace of that name: PORTCULLIS_ISA.
 #include "dataplane/plain_stage.h"
 
+#include "dataplane/lanes.h"
+#include "dataplane/worker_state.h"
 #include "rules/byte_order.h"
 #include "rules/image_lookup.h"
 #include "rules/plain_parser.h"
@@ -8,91 +11,217 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <span>
 
-namespace portcullis::dataplane {
+namespace portcullis::dataplane::PORTCULLIS_ISA {
 
 namespace {
-
-constexpr std::uint32_t kUdpIndex = static_cast<std::uint32_t>(Transport::udp);
 
 // The least that a frame must have for its tags to be looked at.
 constexpr std::uint32_t kTaggedBytesMin = wire::kEthernetBytes + 2 * wire::kVlanTagBytes;
 
-// What is the same for all frames of a burst, out of the image and into registers.
-class Circumstances {
+// Rows of bytes begin so far before an IP header, with the EtherType in the word before it.
+constexpr std::ptrdiff_t kRowBytesBefore = 4;
+
+constexpr std::ptrdiff_t kTagBytesBefore =
+    12;  // from the IP header: to the word that ends with the outer of two tags' type
+
+// What places without a frame point to: no IP packet.
+constexpr std::array<std::uint8_t, 64> kNoPacket{};
+
+const std::uint8_t* no_packet() noexcept {
+    return kNoPacket.data() + kTagBytesBefore;
+}
+
+// The image's screen of ports in lanes: source port in the low half of each, destination port in the high half.
+class ScreenLanes {
 public:
-    Circumstances(const WorkerState& state, Direction direction) noexcept
-        : header_(*state.image->header)
-        , roots4_(*state.image->roots4)
-        , trie4_(state.image->trie4)
-        , pools_(state.image->pools)
-        , port_pages_(state.image->port_pages)
-        , slots_(state.slots)
-        , port_maps_(header_.port_maps[index_of(direction)][0].data())
-        , names_source_ports_(state.image->names_source_ports[index_of(direction)])
-        , tunnels_(header_.tunnels != 0)
-        , may_be_spoofed_(direction == Direction::outbound && header_.drop_spoofed != 0) {}
-
-    [[nodiscard, gnu::always_inline]] std::uint32_t pool_of4(std::uint32_t address) const noexcept {
-        return find_pool4(roots4_, trie4_, address);
-    }
-
-    // Whether nothing is to be looked at but the destination port.
-    [[nodiscard]] bool are_simple() const noexcept {
-        return !names_source_ports_ && !tunnels_ && !may_be_spoofed_ && header_.sparse_pools == 0;
-    }
-
-    // Whether the frame needs a closer look.
-    template <bool kSimple>
-    [[nodiscard, gnu::always_inline]] bool
-    is_notable(const PlainFacts& facts, std::uint32_t pool) const noexcept {
-        const PortMap* maps = port_maps_ + std::size_t{2} * facts.transport;
-        std::uint64_t notable =
-            facts.odd | rules_of(maps[1], (facts.ports >> 8U) & 0xFFU, facts.ports & 0xFFU);
-        if constexpr (!kSimple) {
-            if (names_source_ports_) {
-                notable |= rules_of(maps[0], facts.ports >> 24U, (facts.ports >> 16U) & 0xFFU);
-            }
-            if (tunnels_) {
-                notable |= static_cast<std::uint32_t>(facts.transport == kUdpIndex)
-                           & static_cast<std::uint32_t>(
-                               is_tunnel_port(facts.source_port(), facts.destination_port())
-                           );
-            }
-            if (may_be_spoofed_) {
-                notable |= static_cast<std::uint32_t>(pool == 0);
-            }
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first count_ are read
+    explicit ScreenLanes(const PortScreen& screen) noexcept {
+        const std::span<const ScreenRange> sources = screen.sources.all();
+        const std::span<const ScreenRange> destinations = screen.destinations.all();
+        count_ = static_cast<unsigned>(std::max(sources.size(), destinations.size()));
+        for (unsigned i = 0; i < count_; ++i) {
+            const ScreenRange source = range_at(sources, i);
+            const ScreenRange destination = range_at(destinations, i);
+            const auto lanes = [](std::uint16_t low, std::uint16_t high) {
+                return as<U16x16>(all_lanes(std::uint32_t{high} << 16U | low));
+            };
+            first_[i] = lanes(source.first, destination.first);
+            span_[i] = lanes(source.span, destination.span);
         }
-        return notable != 0;
+        sides_ =
+            all_lanes((sources.empty() ? 0 : 0xFFFFU) | (destinations.empty() ? 0 : 0xFFFF'0000U));
     }
 
-    // Asks for the slot's cache line, too.
-    [[nodiscard, gnu::always_inline]] std::uint32_t
-    slot_of(std::uint32_t pool, const AddressWords& address) const noexcept {
-        const PoolEntry& entry = pools_[pool];
-        const std::uint32_t slot = entry.slot_base + subscriber_number(entry, address);
-        rte_prefetch0(slots_ + slot);
-        return slot;
+    // Not zero where a port is of interest. `ports` are as they stand in headers.
+    [[gnu::always_inline]] void look(const U32x8& ports, U32x8& out) const noexcept {
+        const U16x16 host = swap_bytes16(ports);
+        U16x16 hits{};
+        for (unsigned i = 0; i < count_; ++i) {
+            hits |= as<U16x16>(host - first_[i] <= span_[i]);
+        }
+        out = as<U32x8>(hits) & sides_;
     }
 
 private:
-    [[nodiscard, gnu::always_inline]] std::uint32_t
-    rules_of(const PortMap& map, std::uint32_t high, std::uint32_t low) const noexcept {
-        return port_pages_[map.page_of[high]].rules[low];
+    // The last one again where a side has fewer than the other.
+    static ScreenRange range_at(std::span<const ScreenRange> ranges, unsigned i) noexcept {
+        return ranges.empty() ? ScreenRange{} : ranges[std::min<std::size_t>(i, ranges.size() - 1)];
     }
 
-    const ImageHeader& header_;
-    const Roots4& roots4_;
-    const TrieNode* trie4_;
-    const PoolEntry* pools_;
-    const PortPage* port_pages_;
-    const SlotCounters* slots_;
-    const PortMap* port_maps_;  // two a transport: by source port, by destination port
-    bool names_source_ports_;
-    bool tunnels_;
-    bool may_be_spoofed_;  // a source in no pool is
+    std::array<U16x16, ScreenRanges::kCountMax> first_;
+    std::array<U16x16, ScreenRanges::kCountMax> span_;
+    U32x8 sides_;
+    unsigned count_;
+};
+
+// What is the same for all frames of a burst, out of the image and into registers.
+struct Circumstances {
+    Circumstances(const WorkerState& state, Direction direction) noexcept
+        : screen(state.image->screens[index_of(direction)])
+        , image(*state.image)
+        , roots4(*state.image->roots4)
+        , trie4(state.image->trie4)
+        , pools(state.image->pools)
+        , slots(state.slots)
+        , outbound(direction == Direction::outbound) {}
+
+    // Asks for the slot's cache line, too.
+    [[nodiscard, gnu::always_inline]] std::uint32_t
+    slot_of(std::uint32_t pool, std::uint32_t subscriber_number) const noexcept {
+        const std::uint32_t slot = pools[pool].slot_base + subscriber_number;
+        rte_prefetch0(slots + slot);
+        return slot;
+    }
+
+    ScreenLanes screen;
+    const ImageView& image;
+    const Roots4& roots4;
+    const TrieNode* trie4;
+    const PoolEntry* pools;
+    const SlotCounters* slots;
+    bool outbound;
+};
+
+// Eight packets: where their IP headers stand, and the bytes of their frames from there on.
+struct Packets {
+    const std::uint8_t* const* headers;
+    U32x8 bytes;
+};
+
+// Where it is written whose they are, eight numbers each.
+struct Owners {
+    std::uint32_t* pools;
+    std::uint32_t* slots;
+};
+
+// A bit a packet.
+struct Facts {
+    unsigned other;  // behind another EtherType than the family's
+    unsigned odd;    // no plain packet of the family
+    unsigned named;  // a port is of interest
+};
+
+// Not zero where there is no TCP or UDP of `payload` bytes, or more than the `room` the frame has for it.
+[[gnu::always_inline]] inline void find_odd_transport(
+    const U32x8& protocol,
+    const U32x8& payload,
+    const U32x8& room,
+    U32x8& out
+) noexcept {
+    constexpr std::uint32_t kTcpBytes = 20;
+    const U32x8 tcp = as<U32x8>(protocol == wire::kTcp);
+    const U32x8 udp = as<U32x8>(protocol == wire::kUdp);
+    const U32x8 needed = (tcp & (kTcpBytes - wire::kUdpBytes)) + wire::kUdpBytes;
+    // All of these are below 2^21: what is negative has the highest bit.
+    out = ~(tcp | udp) | (((payload - needed) | (room - payload)) & 0x8000'0000U);
+}
+
+struct Ipv4 {
+    static constexpr std::uint32_t kBytesMin = kPlainBytesMin4;
+
+    // As read_plain_ipv4 (rules/plain_parser.h), which has the reasons.
+    [[gnu::always_inline]] static Facts
+    read(const Circumstances& around, const Packets& packets, const Owners& owners) noexcept {
+        const Columns words = columns_of(packets.headers, -kRowBytesBefore);
+        const Columns more = columns_of(packets.headers, 16 - kRowBytesBefore);
+        const U32x8 total = ((words[1] >> 8U) & 0xFF00U) | (words[1] >> 24U);
+        U32x8 odd;
+        find_odd_transport(
+            (words[3] >> 8U) & 0xFFU,
+            total - wire::kIpv4Bytes,
+            packets.bytes - wire::kIpv4Bytes,
+            odd
+        );
+        odd |= (words[1] & 0xFFU) ^ 0x45U;  // version and header length
+        odd |= words[2] & 0xFF3F'0000U;     // fragments: all but two flags
+        const U32x8 other = (words[0] & 0xFFFF'0000U) ^ 0x0008'0000U;  // the EtherType 0x0800
+        U32x8 named;
+        around.screen.look(more[2], named);
+        find_owners(around, swap_bytes32(around.outbound ? more[0] : more[1]), owners);
+        return {lanes_set(other), lanes_set(odd), lanes_set(named)};
+    }
+
+private:
+    [[gnu::always_inline]] static void
+    find_owners(const Circumstances& around, const U32x8& subscribers, const Owners& out) noexcept {
+        std::array<std::uint32_t, kLanes> addresses{};
+        store_lanes(addresses.data(), subscribers);
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < kLanes; ++i) {
+            const std::uint32_t address = addresses[i];
+            const std::uint32_t pool = find_pool4(around.roots4, around.trie4, address);
+            out.pools[i] = pool;
+            out.slots[i] = around.slot_of(pool, subscriber_number4(around.pools[pool], address));
+        }
+    }
+};
+
+struct Ipv6 {
+    static constexpr std::uint32_t kBytesMin = kPlainBytesMin6;
+
+    // As read_plain_ipv6.
+    [[gnu::always_inline]] static Facts
+    read(const Circumstances& around, const Packets& packets, const Owners& owners) noexcept {
+        const Columns words = columns_of(packets.headers, -kRowBytesBefore);
+        const U32x8 payload = ((words[2] & 0xFFU) << 8U) | ((words[2] >> 8U) & 0xFFU);
+        U32x8 odd;
+        find_odd_transport(
+            (words[2] >> 16U) & 0xFFU, payload, packets.bytes - wire::kIpv6Bytes, odd
+        );
+        odd |= (words[1] & 0xF0U) ^ 0x60U;                             // the version
+        const U32x8 other = (words[0] & 0xFFFF'0000U) ^ 0xDD86'0000U;  // the EtherType 0x86DD
+        std::array<std::uint32_t, kLanes> ports{};
+        find_owners(around, packets, ports.data(), owners);
+        U32x8 named;
+        around.screen.look(load_lanes(ports.data()), named);
+        return {lanes_set(other), lanes_set(odd), lanes_set(named)};
+    }
+
+private:
+    [[gnu::always_inline]] static void find_owners(
+        const Circumstances& around,
+        const Packets& packets,
+        std::uint32_t* ports,
+        const Owners& out
+    ) noexcept {
+        const std::size_t address_at = around.outbound ? 8 : 24;
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < kLanes; ++i) {
+            const std::uint8_t* const header = packets.headers[i];
+            std::memcpy(ports + i, header + wire::kIpv6Bytes, sizeof(*ports));
+            const AddressWords address{
+                load_be64(header + address_at), load_be64(header + address_at + 8)};
+            const std::uint32_t pool = find_pool(around.image, Family::ipv6, address);
+            out.pools[i] = pool;
+            out.slots[i] = around.slot_of(pool, subscriber_number(around.pools[pool], address));
+        }
+    }
 };
 
 // An EtherType as it stands in memory, to compare without swapping bytes.
@@ -100,21 +229,13 @@ constexpr std::uint16_t in_memory(std::uint16_t ether_type) noexcept {
     return static_cast<std::uint16_t>((ether_type << 8U) | (ether_type >> 8U));
 }
 
-std::uint16_t raw16(const std::uint8_t* bytes) noexcept {
+[[gnu::always_inline]] inline std::uint16_t raw16(const std::uint8_t* bytes) noexcept {
     return static_cast<std::uint16_t>(bytes[0] | (bytes[1] << 8U));
 }
 
-bool is_plain_tag(std::uint16_t raw_ether_type) noexcept {
+[[gnu::always_inline]] inline bool is_plain_tag(std::uint16_t raw_ether_type) noexcept {
     return raw_ether_type == in_memory(wire::kEtherTypeVlan)
            || raw_ether_type == in_memory(wire::kEtherTypeQinQ);
-}
-
-constexpr std::size_t address_offset4(Direction direction) noexcept {
-    return direction == Direction::outbound ? 12 : 16;
-}
-
-constexpr std::size_t address_offset6(Direction direction) noexcept {
-    return direction == Direction::outbound ? 8 : 24;
 }
 
 // Frame `i` if `wanted`, without a branch.
@@ -122,54 +243,129 @@ constexpr std::size_t address_offset6(Direction direction) noexcept {
     return static_cast<FrameSet>(wanted) << i;
 }
 
-// Reads all frames as untagged IPv4, in one segment. False if one is not: then nothing of it counts.
-template <bool kSimple>
-bool read_untagged_ipv4(
-    WorkerState& state,
-    const Circumstances& around,
-    Direction direction,
-    std::span<rte_mbuf* const> frames
-) noexcept {
-    constexpr std::uint32_t kBytesMin = wire::kEthernetBytes + kPlainBytesMin4;
-    constexpr std::uint32_t kIpv4InMemory = in_memory(wire::kEtherTypeIpv4);
-    JudgedBurst& judged = state.judged;
-    const std::size_t address_at = wire::kEthernetBytes + address_offset4(direction);
+// Where the IP headers stand if all frames have `at` bytes before; asks for them. Whether all frames are in one segment.
+[[gnu::always_inline]] inline bool
+note_headers(WorkerState& state, std::span<rte_mbuf* const> frames, std::uint32_t at) noexcept {
     std::uint32_t others = 0;
-    FrameSet closer = 0;
-    for (unsigned i = 0; i < frames.size(); ++i) {
+    const auto count = static_cast<unsigned>(frames.size());
+    for (unsigned i = 0; i < count; ++i) {
         const rte_mbuf* frame = frames[i];
         const std::uint32_t length = frame->pkt_len;
-        judged.lengths[i] = length;
-        others |= (length ^ frame->data_len) | static_cast<std::uint32_t>(length < kBytesMin);
-        // A buffer holds more than the smallest frame: what lies behind the end of a shorter one does not count.
-        const auto* bytes = rte_pktmbuf_mtod(frame, const std::uint8_t*);
-        others |= std::uint32_t{raw16(bytes + wire::kEthernetBytes - 2)} ^ kIpv4InMemory;
-        const PlainFacts facts =
-            read_plain_ipv4(bytes + wire::kEthernetBytes, length - wire::kEthernetBytes);
-        const std::uint32_t address = load_be32(bytes + address_at);
-        const std::uint32_t pool = around.pool_of4(address);
-        judged.pools[i] = pool;
-        judged.slots[i] = around.slot_of(pool, {std::uint64_t{address} << 32U, 0});
-        if constexpr (!kSimple) {
-            state.notes.addresses[i] = {std::uint64_t{address} << 32U, 0};
-            state.notes.families[i] = Family::ipv4;
-        }
-        closer |= bit_if(around.is_notable<kSimple>(facts, pool), i);
+        const auto* header = rte_pktmbuf_mtod(frame, const std::uint8_t*) + at;
+        rte_prefetch0(header);
+        state.judged.lengths[i] = length;
+        state.notes.ip_headers[i] = header;
+        others |= length ^ frame->data_len;
     }
-    state.notes.closer = closer;
+    for (unsigned i = count; i % kLanes != 0; ++i) {
+        state.notes.ip_headers[i] = no_packet();
+        state.judged.lengths[i] = 0;
+    }
     return others == 0;
 }
 
-// Sorts frames by what stands behind at most two tags. Whether all are untagged IPv4.
-bool sort_by_shape(WorkerState& state, std::span<rte_mbuf* const> frames) noexcept {
+// Not zero where what stands in the upper half of a word is the EtherType of no tag.
+[[gnu::always_inline]] inline U32x8 no_tag(const U32x8& words) noexcept {
+    const U32x8 type = words & 0xFFFF'0000U;
+    return as<U32x8>((type != 0x0081'0000U) & (type != 0xA888'0000U));
+}
+
+// Bit i: packet i has no `kTags` tags in front of it, or its frame is shorter than `bytes_min` from there on.
+template <unsigned kTags>
+[[gnu::always_inline]] inline unsigned
+find_others(const Packets& packets, std::uint32_t bytes_min) noexcept {
+    U32x8 others = as<U32x8>(as<I32x8>(packets.bytes) < static_cast<std::int32_t>(bytes_min));
+    if constexpr (kTags > 0) {
+        // The first two end with the EtherTypes of tags.
+        const Columns words = columns_of(packets.headers, -kTagBytesBefore);
+        others |= no_tag(words[1]);
+        if constexpr (kTags > 1) {
+            others |= no_tag(words[0]);
+        }
+    }
+    return lanes_set(others);
+}
+
+// Reads the burst as one of frames that all have `kTags` and are of one family. False if one is not: then nothing of it
+// counts.
+template <typename Version, unsigned kTags>
+[[gnu::always_inline]] inline bool read_alike(
+    WorkerState& state,
+    const Circumstances& around,
+    std::span<rte_mbuf* const> frames
+) noexcept {
+    constexpr std::uint32_t kAt = wire::kEthernetBytes + kTags * wire::kVlanTagBytes;
+    StageNotes& notes = state.notes;
+    JudgedBurst& judged = state.judged;
+    if (!note_headers(state, frames, kAt)) [[unlikely]] {
+        return false;
+    }
+    const FrameSet all = first_frames(static_cast<unsigned>(frames.size()));
+    FrameSet others = 0;
+    FrameSet closer = 0;
+    FrameSet named = 0;
+    FrameSet without_pool = 0;
+    U32x8 bytes{};
+    for (unsigned first = 0; first < frames.size(); first += kLanes) {
+        const U32x8 lengths = load_lanes(judged.lengths.data() + first);
+        const Packets packets{notes.ip_headers.data() + first, lengths - kAt};
+        const Owners owners{judged.pools.data() + first, judged.slots.data() + first};
+        const Facts facts = Version::read(around, packets, owners);
+        others |= FrameSet{facts.other | find_others<kTags>(packets, Version::kBytesMin)} << first;
+        closer |= FrameSet{facts.odd} << first;
+        named |= FrameSet{facts.named} << first;
+        bytes += lengths;
+    }
+    // Not above, where the pools have just been written one by one.
+    for (unsigned first = 0; first < frames.size(); first += kLanes) {
+        const U32x8 no_pool = as<U32x8>(load_lanes(judged.pools.data() + first) == 0);
+        without_pool |= FrameSet{lanes_set(no_pool)} << first;
+    }
+    notes.closer = closer & all;
+    notes.named = named & ~closer & all;
+    notes.without_pool = without_pool & all;
+    notes.bytes = sum_of(bytes);
+    return (others & all) == 0;
+}
+
+// The same for the shape that the last burst of this direction had.
+bool read_alike(
+    WorkerState& state,
+    const Circumstances& around,
+    FrameShape shape,
+    std::span<rte_mbuf* const> frames
+) noexcept {
+    StageNotes& notes = state.notes;
+    const FrameSet all = first_frames(static_cast<unsigned>(frames.size()));
+    notes.ipv4 = shape.family == Family::ipv4 ? all : 0;
+    notes.ipv6 = shape.family == Family::ipv6 ? all : 0;
+    if (shape.family == Family::ipv4) {
+        switch (shape.tags) {
+        case 0: return read_alike<Ipv4, 0>(state, around, frames);
+        case 1: return read_alike<Ipv4, 1>(state, around, frames);
+        default: return read_alike<Ipv4, 2>(state, around, frames);
+        }
+    }
+    switch (shape.tags) {
+    case 0: return read_alike<Ipv6, 0>(state, around, frames);
+    case 1: return read_alike<Ipv6, 1>(state, around, frames);
+    default: return read_alike<Ipv6, 2>(state, around, frames);
+    }
+}
+
+// Sorts frames by what stands behind at most two tags. Returns what they have in common.
+FrameShape sort_by_shape(WorkerState& state, std::span<rte_mbuf* const> frames) noexcept {
     StageNotes& notes = state.notes;
     FrameSet ipv4 = 0;
     FrameSet ipv6 = 0;
-    std::uint32_t tags = 0;
+    FrameSet tagged = 0;
+    FrameSet tagged_twice = 0;
+    notes.bytes = 0;
     for (unsigned i = 0; i < frames.size(); ++i) {
         const rte_mbuf* frame = frames[i];
         const std::uint32_t length = frame->pkt_len;
         state.judged.lengths[i] = length;
+        notes.bytes += length;
         // Headers may be anywhere, or nowhere.
         if (length != frame->data_len || length < kTaggedBytesMin) [[unlikely]] {
             continue;
@@ -180,7 +376,8 @@ bool sort_by_shape(WorkerState& state, std::span<rte_mbuf* const> frames) noexce
         at += tag * wire::kVlanTagBytes;
         const std::uint32_t second_tag = tag & (is_plain_tag(raw16(bytes + at - 2)) ? 1U : 0U);
         at += second_tag * wire::kVlanTagBytes;
-        tags |= tag;
+        tagged |= bit_if(tag != 0, i);
+        tagged_twice |= bit_if(second_tag != 0, i);
         const std::uint16_t ether_type = raw16(bytes + at - 2);
         const std::uint32_t left = length - at;
         notes.ip_headers[i] = bytes + at;
@@ -190,53 +387,55 @@ bool sort_by_shape(WorkerState& state, std::span<rte_mbuf* const> frames) noexce
         ipv6 |= bit_if(ether_type == in_memory(wire::kEtherTypeIpv6), i)
                 & bit_if(left >= kPlainBytesMin6, i);
     }
+    const FrameSet all = first_frames(static_cast<unsigned>(frames.size()));
     notes.ipv4 = ipv4;
     notes.ipv6 = ipv6;
-    notes.closer = first_frames(static_cast<unsigned>(frames.size())) & ~(ipv4 | ipv6);
-    return tags == 0 && ipv4 == first_frames(static_cast<unsigned>(frames.size()));
+    notes.closer = all & ~(ipv4 | ipv6);
+    notes.named = 0;
+    notes.without_pool = 0;
+    const bool same_tags =
+        (tagged == 0 || tagged == all) && (tagged_twice == 0 || tagged_twice == all);
+    const auto tags = static_cast<std::uint8_t>((tagged & 1U) + (tagged_twice & 1U));
+    const Family family = ipv4 == all ? Family::ipv4 : ipv6 == all ? Family::ipv6 : Family::none;
+    return {tags, same_tags ? family : Family::none};
 }
 
-[[gnu::always_inline]] inline void note(
-    WorkerState& state,
-    const Circumstances& around,
-    unsigned i,
-    const Attribution& whose
-) noexcept {
-    state.judged.pools[i] = whose.pool;
-    state.judged.slots[i] = around.slot_of(whose.pool, whose.address);
-    state.notes.addresses[i] = whose.address;
-    state.notes.families[i] = whose.family;
-}
-
-void read_ipv4(WorkerState& state, const Circumstances& around, Direction direction) noexcept {
-    const std::size_t address_at = address_offset4(direction);
-    FrameSet closer = 0;
-    for (FrameSet left = state.notes.ipv4; left != 0;) {
-        const unsigned i = take_first(left);
-        const std::uint8_t* header = state.notes.ip_headers[i];
-        const PlainFacts facts = read_plain_ipv4(header, state.notes.ip_bytes[i]);
-        const std::uint32_t address = load_be32(header + address_at);
-        const std::uint32_t pool = around.pool_of4(address);
-        note(state, around, i, {pool, Family::ipv4, {std::uint64_t{address} << 32U, 0}});
-        closer |= bit_if(around.is_notable<false>(facts, pool), i);
+// Reads the packets of `which`, wherever in the burst they are.
+template <typename Version>
+[[gnu::always_inline]] inline void
+read_scattered(WorkerState& state, const Circumstances& around, FrameSet which) noexcept {
+    StageNotes& notes = state.notes;
+    JudgedBurst& judged = state.judged;
+    while (which != 0) {
+        std::array<unsigned, kLanes> places{};
+        std::array<const std::uint8_t*, kLanes> headers{};
+        std::array<std::uint32_t, kLanes> bytes{};
+        unsigned count = 0;
+        for (; count < kLanes && which != 0; ++count) {
+            const unsigned i = take_first(which);
+            places[count] = i;
+            headers[count] = notes.ip_headers[i];
+            bytes[count] = notes.ip_bytes[i];
+        }
+        for (unsigned rest = count; rest < kLanes; ++rest) {
+            headers[rest] = no_packet();
+            bytes[rest] = 0;
+        }
+        std::array<std::uint32_t, kLanes> pools{};
+        std::array<std::uint32_t, kLanes> slots{};
+        const Facts facts = Version::read(
+            around, {headers.data(), load_lanes(bytes.data())}, {pools.data(), slots.data()}
+        );
+        for (unsigned k = 0; k < count; ++k) {
+            const unsigned i = places[k];
+            judged.pools[i] = pools[k];
+            judged.slots[i] = slots[k];
+            const bool odd = ((facts.odd >> k) & 1U) != 0;
+            notes.closer |= bit_if(odd, i);
+            notes.named |= bit_if(!odd && ((facts.named >> k) & 1U) != 0, i);
+            notes.without_pool |= bit_if(pools[k] == 0, i);
+        }
     }
-    state.notes.closer |= closer;
-}
-
-void read_ipv6(WorkerState& state, const Circumstances& around, Direction direction) noexcept {
-    const std::size_t address_at = address_offset6(direction);
-    FrameSet closer = 0;
-    for (FrameSet left = state.notes.ipv6; left != 0;) {
-        const unsigned i = take_first(left);
-        const std::uint8_t* header = state.notes.ip_headers[i];
-        const PlainFacts facts = read_plain_ipv6(header, state.notes.ip_bytes[i]);
-        const AddressWords address{
-            load_be64(header + address_at), load_be64(header + address_at + 8)};
-        const std::uint32_t pool = find_pool(*state.image, Family::ipv6, address);
-        note(state, around, i, {pool, Family::ipv6, address});
-        closer |= bit_if(around.is_notable<false>(facts, pool), i);
-    }
-    state.notes.closer |= closer;
 }
 
 }  // namespace
@@ -244,18 +443,13 @@ void read_ipv6(WorkerState& state, const Circumstances& around, Direction direct
 void read_plain(WorkerState& state, Direction direction, const Burst& burst) noexcept {
     const std::span<rte_mbuf* const> frames = burst.frames();
     const Circumstances around(state, direction);
-    // What the last burst was, this one will be: where most bursts are mixed, sorting comes first.
-    if (!state.notes.mixed) {
-        const bool done = around.are_simple()
-                              ? read_untagged_ipv4<true>(state, around, direction, frames)
-                              : read_untagged_ipv4<false>(state, around, direction, frames);
-        if (done) {
-            return;
-        }
+    FrameShape& shape = state.notes.shapes[index_of(direction)];
+    const bool done = shape.family != Family::none && read_alike(state, around, shape, frames);
+    if (!done) {
+        shape = sort_by_shape(state, frames);
+        read_scattered<Ipv4>(state, around, state.notes.ipv4);
+        read_scattered<Ipv6>(state, around, state.notes.ipv6);
     }
-    state.notes.mixed = !sort_by_shape(state, frames);
-    read_ipv4(state, around, direction);
-    read_ipv6(state, around, direction);
 }
 
-}  // namespace portcullis::dataplane
+}  // namespace portcullis::dataplane::PORTCULLIS_ISA

@@ -4,7 +4,6 @@
 #include "dataplane/beside.h"
 #include "dataplane/frame_bytes.h"
 #include "dataplane/inspection.h"
-#include "dataplane/plain_stage.h"
 #include "rules/decision.h"
 #include "rules/frame_parser.h"
 #include "rules/plain_parser.h"
@@ -44,6 +43,13 @@ void set_outcome(
     judged.initial_syns |= initial_syn ? notable : 0;
 }
 
+void note_owner(WorkerState& state, unsigned i, const Attribution& owner) noexcept {
+    state.judged.pools[i] = owner.pool;
+    state.judged.slots[i] = dense_slot(*state.image, owner).value;
+    state.notes.without_pool &= ~frame_bit(i);
+    state.notes.without_pool |= owner.pool == 0 ? frame_bit(i) : 0;
+}
+
 // A frame with tunnels, or one whose source may be spoofed: all its headers count.
 [[gnu::noinline]] void
 decide_whole(WorkerState& state, Direction direction, const rte_mbuf* frame, unsigned i) noexcept {
@@ -57,12 +63,11 @@ decide_whole(WorkerState& state, Direction direction, const rte_mbuf* frame, uns
     );
     judged.inner_frames |= frame_bit(i);
     judged.inner[i] = {judgement.attribution, judgement.initial_syn};
-    judged.pools[i] = judgement.attribution.pool;
-    judged.slots[i] = dense_slot(*state.image, judgement.attribution).value;
+    note_owner(state, i, judgement.attribution);
     set_outcome(judged, i, judgement.outcome, judgement.initial_syn);
 }
 
-// A frame that a rule may name, or that is not plain.
+// A frame that is not plain, or whose source may be spoofed.
 void look_closer(
     WorkerState& state,
     Direction direction,
@@ -73,8 +78,7 @@ void look_closer(
     const ImageView& image = *state.image;
     const Key& key = read_key(state, frame, i);
     const Attribution attribution = attribute(image, key, direction);
-    judged.pools[i] = attribution.pool;
-    judged.slots[i] = dense_slot(image, attribution).value;
+    note_owner(state, i, attribution);
     state.notes.without_ip += key.family == Family::none ? 1U : 0U;
     const bool may_be_spoofed = direction == Direction::outbound && image.header->drop_spoofed != 0;
     if (key.has_inner || (may_be_spoofed && attribution.pool == 0)) [[unlikely]] {
@@ -84,27 +88,72 @@ void look_closer(
     set_outcome(judged, i, judge(image, key, attribution, direction), key.initial_syn);
 }
 
+// A plain frame with ports that a rule may name. False if a tunnel may start behind them.
+bool look_at_ports(WorkerState& state, Direction direction, unsigned i) noexcept {
+    const ImageView& image = *state.image;
+    const Family family = (state.notes.ipv4 & frame_bit(i)) != 0 ? Family::ipv4 : Family::ipv6;
+    const PlainEnds ends = read_plain_ends(family, state.notes.ip_headers[i]);
+    if (ends.transport == Transport::udp && image.header->tunnels != 0
+        && is_tunnel_port(ends.source_port, ends.destination_port)) {
+        return false;
+    }
+    const RuleSet named = rules_of_ports(image, direction, ends);
+    if (named == 0) {
+        return true;
+    }
+    const bool outbound = direction == Direction::outbound;
+    const Attribution owner{
+        state.judged.pools[i], family, outbound ? ends.source : ends.destination};
+    const FarEnd far{family, outbound ? ends.destination : ends.source, true};
+    set_outcome(state.judged, i, judge_rules(image, named, owner, far), ends.initial_syn);
+    return true;
+}
+
 // Until a policy is effective every frame has one outcome, and is nobody's.
 void decide_without_policy(WorkerState& state, const Burst& burst) noexcept {
     const std::span<rte_mbuf* const> frames = burst.frames();
+    state.notes.bytes = 0;
     for (unsigned i = 0; i < frames.size(); ++i) {
         state.judged.lengths[i] = frames[i]->pkt_len;
+        state.notes.bytes += frames[i]->pkt_len;
         state.judged.keys[i] = Key{};
         state.judged.keyed |= frame_bit(i);
         state.judged.pools[i] = 0;
         state.judged.slots[i] = kUnattributedSlot;
         set_outcome(state.judged, i, {state.before_policy, Reason::no_policy, kNoRule}, false);
     }
+    state.notes.without_pool = first_frames(burst.size());
     state.notes.without_ip = burst.size();
+}
+
+void judge_by_policy(WorkerState& state, Direction direction, const Burst& burst) noexcept {
+    StageNotes& notes = state.notes;
+    notes.without_ip = 0;
+    state.read_plain(state, direction, burst);
+    if (state.image->header->drop_spoofed != 0 && direction == Direction::outbound) {
+        notes.closer |= notes.without_pool;
+    }
+    for (FrameSet left = notes.named & ~notes.closer; left != 0;) {
+        const unsigned i = take_first(left);
+        notes.closer |= look_at_ports(state, direction, i) ? 0 : frame_bit(i);
+    }
+    for (FrameSet left = notes.closer; left != 0;) {
+        const unsigned i = take_first(left);
+        look_closer(state, direction, burst.frames()[i], i);
+    }
+    if (state.image->header->signature_classes != 0) [[unlikely]] {
+        inspect_payloads(state, direction, burst);
+    }
 }
 
 }  // namespace
 
 void judge_burst(WorkerState& state, Direction direction, const Burst& burst) noexcept {
+    JudgedBurst& judged = state.judged;
+    judged.ordinary = 0;
     if (burst.empty()) {
         return;
     }
-    JudgedBurst& judged = state.judged;
     judged.notable = 0;
     judged.dropped = 0;
     judged.initial_syns = 0;
@@ -113,20 +162,16 @@ void judge_burst(WorkerState& state, Direction direction, const Burst& burst) no
     if (state.image == nullptr) [[unlikely]] {
         decide_without_policy(state, burst);
     } else {
-        state.notes.without_ip = 0;
-        read_plain(state, direction, burst);
-        for (FrameSet left = state.notes.closer; left != 0;) {
-            const unsigned i = take_first(left);
-            look_closer(state, direction, burst.frames()[i], i);
-        }
-        if (state.image->header->signature_classes != 0) [[unlikely]] {
-            inspect_payloads(state, direction, burst);
-        }
+        judge_by_policy(state, direction, burst);
     }
-    account_all(state, direction, burst.size());
+    account_notable(state, direction, burst.size());
     if (state.shadow != nullptr) [[unlikely]] {
         judge_shadow(state, direction, burst);
     }
+}
+
+void finish_burst(WorkerState& state, Direction direction) noexcept {
+    account_ordinary(state, direction);
 }
 
 const Key& key_of(WorkerState& state, const Burst& burst, unsigned i) noexcept {

@@ -12,8 +12,12 @@
 namespace portcullis::dataplane {
 
 // Judges and counts the frames of `burst`, all received in `direction`: afterwards state.judged holds the
-// outcome of each, and every frame is counted as received and under its verdict.
+// outcome of each, and every frame is counted as received and under its verdict. Subscribers' frames that no rule names
+// are counted by finish_burst, which must follow.
 void judge_burst(WorkerState& state, Direction direction, const Burst& burst) noexcept;
+
+// Counts what judge_burst left. The frames may have left.
+void finish_burst(WorkerState& state, Direction direction) noexcept;
 
 // The key of frame `i` of the burst that was judged last, whose frames have not left yet. It is read now if nobody
 // has needed it so far. An empty key while there is no policy.

@@ -32,6 +32,7 @@ forward(WorkerState& state, Direction direction, Burst& burst, EgressQueue to) n
         }
     }
     let_out(to, direction, state.judged, burst, *state.counters);
+    finish_burst(state, direction);
 }
 
 struct IngressQueue {

@@ -5,6 +5,7 @@
 #include "dataplane/inspection.h"
 #include "dataplane/judged_burst.h"
 #include "dataplane/observers.h"
+#include "dataplane/plain_stage.h"
 #include "rules/active_table.h"
 #include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
@@ -17,19 +18,25 @@
 
 namespace portcullis::dataplane {
 
+// What most frames of a direction look like: the next burst is first taken for one of such frames only.
+struct FrameShape {
+    std::uint8_t tags = 0;         // VLAN, at most kPlainVlanTagsMax
+    Family family = Family::ipv4;  // none: bursts are mixed
+};
+
 // What the stages tell each other about a burst.
 struct StageNotes {
     // Of frames in ipv4 and ipv6: where the IP header stands, and the bytes of the frame from there on.
     alignas(64) std::array<const std::uint8_t*, kBurstMax> ip_headers{};
-    std::array<std::uint32_t, kBurstMax> ip_bytes{};
-    // Subscriber-side, of plain frames; where some pool is sparse.
-    std::array<AddressWords, kBurstMax> addresses;
-    std::array<Family, kBurstMax> families{};
+    alignas(64) std::array<std::uint32_t, kBurstMax> ip_bytes{};
     FrameSet ipv4 = 0;  // in one segment, behind at most two tags
     FrameSet ipv6 = 0;
-    FrameSet closer = 0;  // need a closer look: a rule may name the port, or the shape is not plain
+    FrameSet closer = 0;  // need a closer look: of no plain shape
+    FrameSet named = 0;   // plain, with ports that a rule may name
+    FrameSet without_pool = 0;
+    std::uint64_t bytes = 0;  // of all frames
     unsigned without_ip = 0;  // frames that have no IP header
-    bool mixed = false;       // the last burst had others than untagged IPv4 frames
+    std::array<FrameShape, kDirectionCount> shapes;
 };
 
 struct WorkerState {
@@ -44,9 +51,10 @@ struct WorkerState {
     WatchTable watch;    // may be empty
     Inspection inspection;
     std::uint32_t first_active_slot = 0;
-    ExemptionCounters* exemptions = nullptr;    // kOverlayPlaces
-    ShadowCounters* shadow_counters = nullptr;  // kShadowBlocks
-    std::uint32_t now_s = 0;                    // coarse monotonic seconds, set between bursts
+    ExemptionCounters* exemptions = nullptr;      // kOverlayPlaces
+    ShadowCounters* shadow_counters = nullptr;    // kShadowBlocks
+    std::uint32_t now_s = 0;                      // coarse monotonic seconds, set between bursts
+    ReadPlain read_plain = baseline::read_plain;  // isa.h has faster ones
     Observers observers;
     std::uint16_t port = 0;   // that the burst at hand came in by
     std::uint16_t queue = 0;  // and of which queue

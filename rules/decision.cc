@@ -4,15 +4,12 @@
 
 namespace portcullis {
 
-namespace {
-
 // Of the rules in `named`, which the class drops or monitors, the first whose action takes effect.
 Outcome judge_rules(
     const ImageView& image,
-    const Key& key,
     RuleSet named,
     const Attribution& attribution,
-    Direction direction
+    const FarEnd& far
 ) noexcept {
     const ClassEntry& actions =
         image.header->classes[image.pools[attribution.pool].service_class.value];
@@ -24,10 +21,8 @@ Outcome judge_rules(
         return {Verdict::pass, Reason::class_allows, first_of(named)};
     }
     RuleSet to_smarthost = 0;
-    // With hops still to go the destination is not where the packet ends up, so it excepts nothing.
-    if ((acting & image.header->smarthost_rules) != 0
-        && !(key.source_routed && direction == Direction::outbound)
-        && is_smarthost(image, key.family, far_side(key, direction))) {
+    if ((acting & image.header->smarthost_rules) != 0 && far.is_last
+        && is_smarthost(image, far.family, far.address)) {
         to_smarthost = static_cast<RuleSet>(acting & image.header->smarthost_rules);
     }
     RuleSet excepted = to_smarthost;
@@ -48,8 +43,6 @@ Outcome judge_rules(
                              : Outcome{Verdict::pass, Reason::exempt, first_of(excepted)};
 }
 
-}  // namespace
-
 Outcome judge_named(
     const ImageView& image,
     const Key& key,
@@ -59,7 +52,9 @@ Outcome judge_named(
 ) noexcept {
     Outcome outcome{Verdict::pass, key.plain_reason, kNoRule};
     if (named != 0) {
-        outcome = judge_rules(image, key, named, attribution, direction);
+        const bool is_last = !(key.source_routed && direction == Direction::outbound);
+        outcome =
+            judge_rules(image, named, attribution, {key.family, far_side(key, direction), is_last});
     }
     if (key.faults.empty() || outcome.verdict == Verdict::drop) {
         return outcome;

@@ -60,6 +60,22 @@ dense_slot(const ImageView& image, const Attribution& attribution) noexcept {
     return {pool.slot_base + subscriber_number(pool, attribution.address)};
 }
 
+// The other end of a packet: where an outbound one goes, or an inbound one comes from.
+struct FarEnd {
+    Family family = Family::none;
+    AddressWords address;
+    bool is_last =
+        true;  // false: source routing has hops still to go, so the packet does not end up there
+};
+
+// The outcome of one header whose ports the rules in `named` name, at least one. Out of the common way.
+[[nodiscard]] Outcome judge_rules(
+    const ImageView& image,
+    RuleSet named,
+    const Attribution& attribution,
+    const FarEnd& far
+) noexcept;
+
 // The outcome of one header that a rule names or that has a fault. Out of the common way.
 [[nodiscard]] Outcome judge_named(
     const ImageView& image,

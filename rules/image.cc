@@ -3,6 +3,7 @@
 #include "rules/image_sections.h"
 #include "rules/pattern_database.h"
 #include "rules/pool_trie.h"
+#include "rules/port_screen.h"
 
 #include <xxhash.h>
 
@@ -45,8 +46,6 @@ public:
         check_pools(pools);
         check_trie(trie4, pools.size(), 4);
         check_trie(trie6, pools.size(), 16 - header_->skip_bytes6);
-        view.names_source_ports = {
-            names_source_ports(Direction::outbound), names_source_ports(Direction::inbound)};
         view.smarthosts4 = prefix_set<ImageView::PrefixSet4, PrefixEntry4>(
             header_->smarthost_tables4, header_->smarthosts4, 32
         );
@@ -65,6 +64,9 @@ public:
             return error_;
         }
         view.roots4 = roots_of(trie4);
+        view.screens = {
+            screen_of(*header_, pages, Direction::outbound),
+            screen_of(*header_, pages, Direction::inbound)};
         return view;
     }
 
@@ -220,16 +222,6 @@ private:
         if (!failed_) {
             check_depth(trie, levels);
         }
-    }
-
-    [[nodiscard]] bool names_source_ports(Direction direction) const {
-        for (const auto& by_side : header_->port_maps[index_of(direction)]) {
-            const PortMap& map = by_side[static_cast<std::size_t>(PortSide::source)];
-            if (std::ranges::any_of(map.page_of, [](std::uint16_t page) { return page != 0; })) {
-                return true;
-            }
-        }
-        return false;
     }
 
     // A walk that is still at a child when the address ends would take a child for a pool. Children stand

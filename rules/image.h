@@ -8,6 +8,7 @@
 
 #include "rules/key.h"
 #include "rules/policy.h"
+#include "rules/port_screen.h"
 #include "rules/result.h"
 #include "rules/units.h"
 
@@ -180,9 +181,8 @@ public:
     PrefixSet4 exemptions4;
     PrefixSet6 exemptions6;
     std::span<const std::byte> pattern_database;
-    const OverlayView* overlay = nullptr;  // nullptr: none; set by who publishes both
-    // By direction: whether a rule names source ports at all. validate() finds out.
-    std::array<bool, kDirectionCount> names_source_ports = {true, true};
+    const OverlayView* overlay = nullptr;             // nullptr: none; set by who publishes both
+    std::array<PortScreen, kDirectionCount> screens;  // by direction; made by validate()
 };
 
 // Where an exemption of an overlay is counted.

@@ -7,16 +7,17 @@
 
 namespace portcullis {
 
-// Which rules name the ports of `key`. Two loads in L1 a port; empty for almost every frame.
+// Which rules name the ports of `ends`, a Key or PlainEnds. Two loads in L1 a port; empty for almost every frame.
+template <typename Ends>
 [[nodiscard]] inline RuleSet
-rules_of_ports(const ImageView& image, Direction direction, const Key& key) noexcept {
+rules_of_ports(const ImageView& image, Direction direction, const Ends& ends) noexcept {
     const auto& maps =
-        image.header->port_maps[index_of(direction)][static_cast<unsigned>(key.transport)];
-    const std::uint16_t source_page = maps[0].page_of[key.source_port >> 8U];
-    const std::uint16_t destination_page = maps[1].page_of[key.destination_port >> 8U];
+        image.header->port_maps[index_of(direction)][static_cast<unsigned>(ends.transport)];
+    const std::uint16_t source_page = maps[0].page_of[ends.source_port >> 8U];
+    const std::uint16_t destination_page = maps[1].page_of[ends.destination_port >> 8U];
     return static_cast<RuleSet>(
-        image.port_pages[source_page].rules[key.source_port & 0xFFU]
-        | image.port_pages[destination_page].rules[key.destination_port & 0xFFU]
+        image.port_pages[source_page].rules[ends.source_port & 0xFFU]
+        | image.port_pages[destination_page].rules[ends.destination_port & 0xFFU]
     );
 }
 
@@ -43,10 +44,14 @@ walk_trie(const TrieNode* trie, std::uint32_t entry, std::uint64_t word, unsigne
 // find_pool for an IPv4 address in host byte order.
 [[nodiscard]] inline std::uint32_t
 find_pool4(const Roots4& roots, const TrieNode* trie, std::uint32_t address) noexcept {
-    const std::uint32_t entry = roots[address >> 16U];
-    return (entry & TrieNode::kChild) == 0
-               ? entry
-               : walk_trie(trie, entry, std::uint64_t{address} << 48U, 2);
+    std::uint32_t entry = roots[address >> 16U];
+    if ((entry & TrieNode::kChild) != 0) {
+        entry = trie[entry & ~TrieNode::kChild].entries[(address >> 8U) & 0xFFU];
+        if ((entry & TrieNode::kChild) != 0) {
+            entry = trie[entry & ~TrieNode::kChild].entries[address & 0xFFU];
+        }
+    }
+    return entry;
 }
 
 // The index into image.pools of the longest pool that contains `address`, 0 if none does.
@@ -74,6 +79,13 @@ find_pool(const ImageView& image, Family family, const AddressWords& address) no
 [[nodiscard]] inline std::uint32_t
 subscriber_number(const PoolEntry& pool, const AddressWords& address) noexcept {
     const std::uint64_t word = pool.in_low_word != 0 ? address.low : address.high;
+    return static_cast<std::uint32_t>(word >> pool.shift) & pool.number_mask;
+}
+
+// subscriber_number for an IPv4 address in host byte order.
+[[nodiscard]] inline std::uint32_t
+subscriber_number4(const PoolEntry& pool, std::uint32_t address) noexcept {
+    const std::uint64_t word = std::uint64_t{address} << 32U;
     return static_cast<std::uint32_t>(word >> pool.shift) & pool.number_mask;
 }
 

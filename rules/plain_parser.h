@@ -112,6 +112,40 @@ read_plain_ipv6(const std::uint8_t* header, std::uint32_t left) noexcept {
     return out;
 }
 
+// The ends of a plain packet, as a key has them.
+struct PlainEnds {
+    AddressWords source;
+    AddressWords destination;
+    std::uint16_t source_port = 0;
+    std::uint16_t destination_port = 0;
+    Transport transport = Transport::none;
+    bool initial_syn = false;
+};
+
+// Of the plain packet of `family` whose IP header stands at `header`.
+[[nodiscard]] inline PlainEnds read_plain_ends(Family family, const std::uint8_t* header) noexcept {
+    PlainEnds out;
+    const bool ipv4 = family == Family::ipv4;
+    const std::uint8_t* const ports = header + (ipv4 ? wire::kIpv4Bytes : wire::kIpv6Bytes);
+    if (ipv4) {
+        out.source.high = std::uint64_t{load_be32(header + 12)} << 32U;
+        out.destination.high = std::uint64_t{load_be32(header + 16)} << 32U;
+    } else {
+        out.source = {load_be64(header + 8), load_be64(header + 16)};
+        out.destination = {load_be64(header + 24), load_be64(header + 32)};
+    }
+    out.source_port = load_be16(ports);
+    out.destination_port = load_be16(ports + 2);
+    if (header[ipv4 ? 9 : 6] == wire::kTcp) {
+        const std::uint8_t flags = ports[wire::kTcpFlagsOffset];
+        out.transport = Transport::tcp;
+        out.initial_syn = (flags & (wire::kTcpFlagSyn | wire::kTcpFlagAck)) == wire::kTcpFlagSyn;
+    } else {
+        out.transport = Transport::udp;
+    }
+    return out;
+}
+
 // Whether a UDP datagram between these ports may carry a tunnel.
 [[nodiscard]] inline bool
 is_tunnel_port(std::uint16_t source_port, std::uint16_t destination_port) noexcept {

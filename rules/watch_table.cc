@@ -74,7 +74,7 @@ WatchTable::WatchTable(std::byte* memory, std::uint64_t places, std::uint64_t se
 }
 
 bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
-    if (empty() || notes_left_ == 0) {
+    if (!has_time()) {
         return false;
     }
     --notes_left_;

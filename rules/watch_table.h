@@ -87,6 +87,9 @@ public:
     // call allows, at most what a second does. A new table begins with that.
     void refill(std::uint64_t now_ns) noexcept;
 
+    // Whether a note may be taken now: who has none to take need not say of what.
+    [[nodiscard]] bool has_time() const noexcept { return index_ != nullptr && notes_left_ != 0; }
+
     // Takes note of `frame`. False if there is no time for it, or no place for its subscriber. `now_s`: coarse monotonic seconds.
     bool note(const WatchedFrame& frame, std::uint32_t now_s) noexcept;
 

@@ -70,6 +70,7 @@ public:
                 burst.push(mbuf_of(frames[i]));
             }
             judge_burst(state, direction, burst);
+            finish_burst(state, direction);
             for (std::size_t i = 0; i < count; ++i) {
                 out += state.judged.outcome(i).verdict == Verdict::pass ? '+' : '-';
             }

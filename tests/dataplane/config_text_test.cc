@@ -83,6 +83,7 @@ TEST_CASE("every key of the configuration is taken") {
 workers = 3
 cpus = "2,4-5"
 idle = "poll"
+isa = "baseline"
 reject_rate = 50
 before_policy = "drop"
 wait_for_policy = true
@@ -108,6 +109,7 @@ mirror_link = true
     CHECK(options.workers == 3);
     CHECK(options.cpus == std::vector<unsigned>{2, 4, 5});
     CHECK(options.idle == Idle::poll);
+    CHECK(options.isa == Isa::baseline);
     CHECK(options.reject_rate == 50);
     CHECK(options.before_policy == Verdict::drop);
     CHECK(options.wait_for_policy);
@@ -149,6 +151,7 @@ TEST_CASE("all errors are told at once, each with its place and a cure") {
     CHECK(errors_of(R"(version = 1
 worker = 4
 idle = "slep"
+isa = "avx1"
 before_policy = 1
 subscriber_slots = 0
 cpus = "3-2"
@@ -165,15 +168,16 @@ outside = "0000:01:00.1"
 mtu = 18001
 )") == R"(d.toml:2:1: unknown key 'worker' in the configuration (did you mean 'workers'?)
 d.toml:3:8: idle cannot be 'slep' (did you mean 'sleep'?)
-d.toml:4:17: before_policy must be a string, not an integer (for example before_policy = "pass")
-d.toml:5:20: subscriber_slots is 0 (at least 1, at most 1073741824)
-d.toml:6:8: '3-2' is not a list of CPUs, each named once (write for example cpus = "2-5,8"; lscpu --extended shows them)
-d.toml:7:13: log_level cannot be 'loud' (one of: error, warn, info, debug)
-d.toml:8:14: an item of eal must be a string, not an integer (for example eal = ["--proc-type", "primary"])
-d.toml:10:1: [[pair]] has no outside (add a line such as outside = "0000:01:00.1")
-d.toml:12:1: unknown key 'outsde' in [[pair]] (did you mean 'outside'?)
-d.toml:15:10: port 'net_ring0' is already defined in line 11 (give it another name, or keep one of the two)
-d.toml:17:7: mtu is 18001 (at least 68, at most 18000)
+d.toml:4:7: isa cannot be 'avx1' (did you mean 'avx2'?)
+d.toml:5:17: before_policy must be a string, not an integer (for example before_policy = "pass")
+d.toml:6:20: subscriber_slots is 0 (at least 1, at most 1073741824)
+d.toml:7:8: '3-2' is not a list of CPUs, each named once (write for example cpus = "2-5,8"; lscpu --extended shows them)
+d.toml:8:13: log_level cannot be 'loud' (one of: error, warn, info, debug)
+d.toml:9:14: an item of eal must be a string, not an integer (for example eal = ["--proc-type", "primary"])
+d.toml:11:1: [[pair]] has no outside (add a line such as outside = "0000:01:00.1")
+d.toml:13:1: unknown key 'outsde' in [[pair]] (did you mean 'outside'?)
+d.toml:16:10: port 'net_ring0' is already defined in line 12 (give it another name, or keep one of the two)
+d.toml:18:7: mtu is 18001 (at least 68, at most 18000)
 )");
 }
 
@@ -317,7 +321,7 @@ TEST_CASE("the sample configuration is one, and names every key") {
         keys += key ? 1U : 0U;
         written_out += (key && line.rfind("# cpus", 0) != 0 ? line.substr(2) : line) + "\n";
     }
-    CHECK(keys == 16);
+    CHECK(keys == 17);
     const Options all = accepted(written_out);
     CHECK(all.subscriber_slots == as_it_is.subscriber_slots);
     CHECK(all.active_subscribers == as_it_is.active_subscribers);

@@ -95,6 +95,8 @@ TEST_CASE("other options are taken") {
          "--wait-for-policy",
          "--idle",
          "poll",
+         "--isa",
+         "avx2",
          "--active-subscribers",
          "1000",
          "--watched-subscribers",
@@ -105,6 +107,7 @@ TEST_CASE("other options are taken") {
     CHECK(options.before_policy == Verdict::drop);
     CHECK(options.wait_for_policy);
     CHECK(options.idle == Idle::poll);
+    CHECK(options.isa == Isa::avx2);
     CHECK(options.active_subscribers == 1024);
     CHECK(options.watched_subscribers == 8);
     CHECK(options.eal_arguments == std::vector<std::string>{"-l", "2-5", "--log-level=8"});
@@ -122,6 +125,7 @@ TEST_CASE("what does not fit together is refused with status 2") {
     CHECK(refused({"--replay", "/dev/null", "--pace", "0"}));
     CHECK(refused({"--replay", "/dev/null", "--direction", "sideways"}));
     CHECK(refused({"--replay", "/dev/null", "--before-policy", "maybe"}));
+    CHECK(refused({"--replay", "/dev/null", "--isa", "avx1"}));
     CHECK(refused({"--replay", "/dev/null", "--subscriber-slots", "0"}));
     CHECK(refused({"--inside", "a", "--outside", "b", "--workers", "0"}));
     CHECK(refused({"--inside", "a", "--outside", "b", "--workers", "129"}));
