@@ -81,15 +81,22 @@ bool write_at(int file, RecordLog::Record bytes, std::uint64_t offset) {
     return true;
 }
 
+void append_bytes(std::vector<std::byte>& out, RecordLog::Record bytes) {
+    const std::size_t had = out.size();
+    out.resize(had + bytes.size());
+    if (!bytes.empty()) {
+        std::memcpy(out.data() + had, bytes.data(), bytes.size());
+    }
+}
+
 template <typename T>
-void append_bytes(std::vector<std::byte>& out, const T& value) {
-    const auto bytes = std::as_bytes(std::span<const T, 1>(&value, 1));
-    out.insert(out.end(), bytes.begin(), bytes.end());
+void append_value(std::vector<std::byte>& out, const T& value) {
+    append_bytes(out, std::as_bytes(std::span<const T, 1>(&value, 1)));
 }
 
 void append_record(std::vector<std::byte>& out, RecordLog::Record payload) {
-    append_bytes(out, RecordHeader{kRecordMagic, payload.size(), checksum_of(payload)});
-    out.insert(out.end(), payload.begin(), payload.end());
+    append_value(out, RecordHeader{kRecordMagic, payload.size(), checksum_of(payload)});
+    append_bytes(out, payload);
 }
 
 }  // namespace
@@ -228,7 +235,7 @@ Result<std::monostate> RecordLog::rewrite(const std::function<void(const Sink&)>
         return unwritable("cannot be made anew");
     }
     std::vector<std::byte> piece;
-    append_bytes(piece, FileHeader{format_.magic, format_.version, 0, {}});
+    append_value(piece, FileHeader{format_.magic, format_.version, 0, {}});
     std::uint64_t written = 0;
     bool whole = true;
     const auto flush = [&] {
