@@ -348,7 +348,7 @@ private:
             if (!rule.signature || action == Action::pass) {
                 continue;
             }
-            const bool left_alone = !acts(i, port);
+            const bool left_alone = leaves_alone(*rule.signature, port);
             note("signature", [&] {
                 const std::string deed = drops(action) ? " drops" : " only monitors";
                 return rule.name + place_of(rule.where)
