@@ -52,9 +52,9 @@ class L3fwdTest(unittest.TestCase):
             + ["@0.0.0.0/0 0.0.0.0/0 0 : 65535 25 : 25 0x06/0xff"],
         )
 
-    def test_frames_are_counted_by_processor_time_of_its_own_turns(self):
+    def test_frames_are_counted_by_processor_time(self):
         out, _ = self.run_with_stand_in(turns=["--runs", 2, "--seconds", 0.2, "--warm-up", 0.01])
-        # The stand-in counts a million a second on each of two ports; it rests while others run.
+        # The stand-in counts a million a second on each of two ports.
         for run in out["peers"]["l3fwd-acl"]["runs"]:
             self.assertAlmostEqual(run["frames_per_second"], 2e6, delta=3e5)
 
