@@ -99,9 +99,11 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
     if (!dpdk) {
         return fail(console, dpdk.errors());
     }
+    // With --few under valgrind, which knows no hugepages.
+    const bool hugepages = dpdk.value().hugepages && !options.few;
     dataplane::EalSetup setup;
-    setup.test_mode = !dpdk.value().hugepages;
-    setup.memory_mib = dpdk.value().hugepages ? 0 : kMemoryMib;
+    setup.test_mode = !hugepages;
+    setup.memory_mib = hugepages ? 0 : kMemoryMib;
     const Result<dataplane::Isa> isa = dataplane::choose_isa(options.isa);
     if (!isa) {
         return fail(console, isa.errors());
@@ -113,7 +115,7 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
     nlohmann::ordered_json out;
     double plain = 0;
     if (!options.json) {
-        std::printf("frames in %s\n\n", dpdk.value().hugepages ? "hugepages" : "small pages");
+        std::printf("frames in %s\n\n", hugepages ? "hugepages" : "small pages");
         std::printf(
             "%-56s %16s %9s  %s\n", "frames", "TSC cycles/frame", "to plain", "counters in"
         );
