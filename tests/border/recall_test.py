@@ -177,7 +177,7 @@ class RealSessions(unittest.TestCase):
 
         def stands_still():
             metrics = world.filter.metrics()
-            seen.append({rule: metrics[f'portcullis_signature_flows{{class="residential",rule="{rule}"}}'] for rule in ("smtp-anywhere", "smb-anywhere", "session-anywhere")})
+            seen.append({rule: metrics[f'portcullis_signature_flows_total{{class="residential",rule="{rule}"}}'] for rule in ("smtp-anywhere", "smb-anywhere", "session-anywhere")})
             time.sleep(0.5)
             return len(seen) > 3 and seen[-1] == seen[-4]
 
