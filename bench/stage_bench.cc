@@ -1,7 +1,6 @@
 #include "bench/stage_bench.h"
 
 #include "dataplane/counter_memory.h"
-#include "dataplane/flow_memory.h"
 #include "dataplane/isa.h"
 #include "dataplane/stages.h"
 #include "rules/policy_compiler.h"
@@ -127,12 +126,6 @@ StageResult run_stages(const Profile& profile, dataplane::Isa isa, unsigned roun
     state->counters = &counters;
     state->slots = memory.slots(0);
     state->watch = watch_of(memory, profile.seed);
-
-    Result<dataplane::FlowMemory> flows = dataplane::FlowMemory::create();
-    if (!flows) {
-        throw std::runtime_error("no memory for the table of flows");
-    }
-    state->inspection.flows = flows.value().tracker();
 
     (void)judge_all(*state, frames);
     std::vector<double> cycles;

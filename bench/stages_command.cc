@@ -66,11 +66,6 @@ std::vector<Row> rows_of(const StagesOptions& options) {
         {"QinQ", with([](Profile& p) { p.vlan_tags = 2; })},
         {"worst case: 4 tags, 16 labels, 16 extension headers",
          with([](Profile& p) { p.worst_case = true; })},
-        {"signatures, no flow with one", with([](Profile& p) { p.signatures = true; })},
-        {"signatures, one elephant flow", with([](Profile& p) {
-             p.signatures = true;
-             p.flows = FlowMix::elephant;
-         })},
     };
 }
 
