@@ -78,6 +78,9 @@ bool says_smtp(Bytes bytes) noexcept {
 }
 
 Likeness smtp_side(Bytes bytes) noexcept {
+    if (bytes.empty()) {
+        return Likeness::open;
+    }
     const Likeness server = begins_with_any(bytes, kGreetings);
     const Likeness client = begins_with_any(bytes, kFirstCommands);
     return server == Likeness::found   ? Likeness::server
@@ -132,6 +135,9 @@ Likeness session_request(Bytes bytes) noexcept {
     constexpr std::uint32_t kLengthMin = 2 * (kNameBytes + 2);
     constexpr std::size_t kLettersAt = kMessageHeaderBytes + 1;
     constexpr std::size_t kBytesMin = kLettersAt + kNameBytes;
+    if (bytes.empty() || bytes[0] != kSessionRequest) {
+        return bytes.empty() ? Likeness::open : Likeness::no;
+    }
     std::array<std::uint8_t, kBytesMin> whole{};
     whole.fill('A');
     whole[0] = kSessionRequest;
