@@ -372,9 +372,9 @@ TEST_CASE("Who was called is the server, whatever it says") {
         return std::pair(segment(1, 1000, "", flags), Direction::outbound);
     };
     const auto in = [](std::uint8_t flags) {
-        TcpSegment out = segment(1, 5000, "", flags);
-        out.acknowledgement = 1001;
-        return std::pair(out, Direction::inbound);
+        TcpSegment answer = segment(1, 5000, "", flags);
+        answer.acknowledgement = 1001;
+        return std::pair(answer, Direction::inbound);
     };
     CHECK(called(out(kSyn)) == FlowServer::far);
     CHECK(called(in(kSyn | kAck)) == FlowServer::far);
