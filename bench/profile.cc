@@ -118,13 +118,17 @@ FrameData tcp_frame(const Flow& flow, const Profile& profile, std::uint32_t want
         flow.ipv6 ? wire::kIpv6Bytes + kExtensionBytes * profile.extension_headers
                   : wire::kIpv4Bytes;
     const auto link_bytes = static_cast<std::uint32_t>(frame.size());
-    const std::uint32_t whole = std::max(wanted_bytes, link_bytes + header_bytes + kTcpBytes);
+    const std::uint32_t headers_end = link_bytes + header_bytes + kTcpBytes;
+    const std::uint32_t whole = std::max(wanted_bytes, headers_end);
+    // A SYN has no payload: what fills its frame is padding.
+    const bool syn = profile.flows == FlowMix::syn;
+    const std::uint32_t ip_bytes = (syn ? headers_end : whole) - link_bytes;
     if (flow.ipv6) {
-        put_ipv6(frame, flow, whole - link_bytes - wire::kIpv6Bytes, profile.extension_headers);
+        put_ipv6(frame, flow, ip_bytes - wire::kIpv6Bytes, profile.extension_headers);
     } else {
-        put_ipv4(frame, flow, whole - link_bytes);
+        put_ipv4(frame, flow, ip_bytes);
     }
-    const std::uint8_t flags = profile.flows == FlowMix::syn ? kSyn : kAck;
+    const std::uint8_t flags = syn ? kSyn : kAck;
     if (flow.direction == Direction::outbound) {
         put_tcp(frame, flow.subscriber_port, flow.peer_port, flags);
     } else {

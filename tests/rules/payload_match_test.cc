@@ -41,6 +41,8 @@ TEST_CASE("SMTP needs both sides where both are seen") {
     CHECK(find("220-mx\r\n220 go\r\n", "helo a\r\n").found == kSmtp);
     CHECK(find("MAIL FROM:<a@b>\r\n", "220 \r\n").found == kSmtp);
     CHECK(find("EHLO a\r\n", "").found == 0);
+    CHECK(find("ehlo\r\n", "220 mx ESMTP\r\n").found == kSmtp);  // without a name, as some type it
+    CHECK(find("ehlox\r\n", "220 mx ESMTP\r\n").found == 0);
     CHECK(find("", "220 mx ESMTP\r\n").found == 0);
     CHECK(find("", "220 mx ESMTP\r\n").possible == kSmtp);
 }
