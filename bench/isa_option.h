@@ -13,7 +13,7 @@ namespace portcullis::bench {
 
 inline void add_isa(CLI::App& command, std::optional<dataplane::Isa>& isa) {
     using dataplane::Isa;
-    static const std::map<std::string, std::optional<Isa>> names = {
+    static const std::map<std::string, std::optional<Isa>> kNames = {
         {"auto", std::nullopt},
         {label(Isa::baseline), Isa::baseline},
         {label(Isa::avx2), Isa::avx2},
@@ -21,11 +21,11 @@ inline void add_isa(CLI::App& command, std::optional<dataplane::Isa>& isa) {
     command
         .add_option_function<std::string>(
             "--isa",
-            [&isa](const std::string& name) { isa = names.at(name); },
+            [&isa](const std::string& name) { isa = kNames.at(name); },
             "Instruction set that frames are read with; auto (default): the fastest that this\n"
             "processor has"
         )
-        ->check(CLI::IsMember(&names).description(""))
+        ->check(CLI::IsMember(&kNames).description(""))
         ->type_name("auto|baseline|avx2|avx512");
 }
 

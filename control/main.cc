@@ -253,6 +253,35 @@ void wait_for_end(
     }
 }
 
+// Publishes, and looks at the dataplane: nobody is told what was saved as if it were what it has counted since. A dataplane
+// that does not answer is not waited for; what is returned is, before its outcome is told.
+auto begin(ChangeDesk& desk, Bookkeeper& books) {
+    constexpr std::chrono::seconds kPatience{2};
+    auto begun = std::async(std::launch::async, [&] {
+        auto outcome = desk.begin();
+        books.look_now();
+        return outcome;
+    });
+    static_cast<void>(begun.wait_for(kPatience));
+    return begun;
+}
+
+// The routes, status and metrics of who changes what is in force.
+void describe_changes(
+    Api& api,
+    HttpRouter& router,
+    ChangeDesk& desk,
+    ExemptionDesk& exemptions,
+    Bookkeeper& books
+) {
+    add_change_routes(router, desk);
+    add_exemption_routes(router, exemptions, books);
+    add_explain_route(router, books, exemptions);
+    api.add_status("changes", [&desk] { return change_status_json(*desk.view()); });
+    api.add_metrics([&desk](MetricFamilies& out) { add_change_metrics(out, *desk.view()); });
+    api.add_metrics([&](MetricFamilies& out) { add_exemption_metrics(out, exemptions, books); });
+}
+
 int run(const Options& options) {
     const sigset_t signals = block_signals();
     start_log(options.log_level);
@@ -298,31 +327,18 @@ int run(const Options& options) {
     }
     HttpRouter router(rights.value());
     api.add_routes(router);
-    add_change_routes(router, desk);
-    add_exemption_routes(router, exemptions, books);
-    add_explain_route(router, books, exemptions);
+    describe_changes(api, router, desk, exemptions, books);
     add_shadow_routes(router, publisher);
     add_description_route(router);
     for (const std::string& gap : description_gaps(router)) {
         spdlog::error("the API and its description differ in {}", gap);
     }
-    api.add_status("changes", [&desk] { return change_status_json(*desk.view()); });
-    api.add_metrics([&desk](MetricFamilies& out) { add_change_metrics(out, *desk.view()); });
-    api.add_metrics([&](MetricFamilies& out) { add_exemption_metrics(out, exemptions, books); });
     api.add_metrics([&](MetricFamilies& out) { add_shadow_metrics(out, publisher); });
     auto listeners = listen_at(options, rights.value().admin_group());
     if (!listeners) {
         return could_not_run(listeners.errors());
     }
-    // Nobody is told what was saved as if it were what the dataplane has counted since. A dataplane that does not answer
-    // is not waited for.
-    constexpr std::chrono::seconds kFirstLookPatience{2};
-    auto begun = std::async(std::launch::async, [&] {
-        auto outcome = desk.begin();
-        books.look_now();
-        return outcome;
-    });
-    static_cast<void>(begun.wait_for(kFirstLookPatience));
+    auto begun = begin(desk, books);
     auto servers = serve(options, router, std::move(listeners).value());
     if (!servers) {
         return could_not_run(servers.errors());

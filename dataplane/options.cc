@@ -36,6 +36,7 @@ const std::map<std::string, std::optional<Isa>> kIsas = {
 
 std::vector<std::string> isa_names() {
     std::vector<std::string> out;
+    out.reserve(kIsas.size());
     for (const auto& [name, isa] : kIsas) {
         out.push_back(name);
     }

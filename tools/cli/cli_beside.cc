@@ -31,14 +31,12 @@ void add_subscriber(CLI::App& command, ExemptOptions& options) {
         ->type_name("PREFIX");
 }
 
-void add_exempt(CLI::App& app, Action& action) {
-    CLI::App* const command = app.add_subcommand(
-        "exempt", "Exempt one subscriber from a rule, at once, without a new file"
-    );
-    command->require_subcommand(1);
-    const auto options = std::make_shared<ExemptOptions>();
-
-    CLI::App* const add = command->add_subcommand("add", "Exempt a subscriber");
+void add_exempt_add(
+    CLI::App& exempt,
+    const std::shared_ptr<ExemptOptions>& options,
+    Action& action
+) {
+    CLI::App* const add = exempt.add_subcommand("add", "Exempt a subscriber");
     add_subscriber(*add, *options);
     add->add_option("--rule", options->rules, "The rule that no longer holds; may be repeated")
         ->required()
@@ -70,8 +68,14 @@ void add_exempt(CLI::App& app, Action& action) {
             return run_exempt_add(*options, console);
         };
     });
+}
 
-    CLI::App* const remove = command->add_subcommand("remove", "End an exemption");
+void add_exempt_remove(
+    CLI::App& exempt,
+    const std::shared_ptr<ExemptOptions>& options,
+    Action& action
+) {
+    CLI::App* const remove = exempt.add_subcommand("remove", "End an exemption");
     add_subscriber(*remove, *options);
     remove->add_option("--rule", options->rules, "From this rule alone; without it, from all")
         ->type_name("NAME")
@@ -89,9 +93,15 @@ void add_exempt(CLI::App& app, Action& action) {
             return run_exempt_remove(*options, console);
         };
     });
+}
 
+void add_exempt_list(
+    CLI::App& exempt,
+    const std::shared_ptr<ExemptOptions>& options,
+    Action& action
+) {
     CLI::App* const list =
-        command->add_subcommand("list", "List exemptions, with what each has let pass");
+        exempt.add_subcommand("list", "List exemptions, with what each has let pass");
     add_common(*list, *options);
     list->footer(
         std::string(kStatus)
@@ -105,7 +115,17 @@ void add_exempt(CLI::App& app, Action& action) {
             return run_exempt_list(*options, console);
         };
     });
+}
 
+void add_exempt(CLI::App& app, Action& action) {
+    CLI::App* const command = app.add_subcommand(
+        "exempt", "Exempt one subscriber from a rule, at once, without a new file"
+    );
+    command->require_subcommand(1);
+    const auto options = std::make_shared<ExemptOptions>();
+    add_exempt_add(*command, options, action);
+    add_exempt_remove(*command, options, action);
+    add_exempt_list(*command, options, action);
     command->footer(
         std::string(kStatus)
         + "Exemptions made here stand beside those of the policy file, survive every change of it, "

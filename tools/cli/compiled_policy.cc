@@ -89,7 +89,7 @@ BundleReading gather_file(const std::filesystem::path& path) {
             reading.policy ? ExitStatus::no : reading.status,
             reading.policy ? gathered.errors() : std::move(reading.errors)};
     }
-    const Result<CompiledPolicy> compiled = compile_policy(std::move(gathered.value().policy));
+    const Result<CompiledPolicy> compiled = compile_policy(gathered.value().policy);
     if (!compiled) {
         return {std::nullopt, ExitStatus::no, compiled.errors()};
     }
