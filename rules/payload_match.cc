@@ -46,8 +46,8 @@ Likeness begins_with_any(Bytes bytes, const std::array<std::string_view, kCount>
 
 constexpr std::array<std::string_view, 2> kGreetings = {"220 ", "220-"};  // RFC 5321 section 4.2
 // A client's first word, with or without its name, which some leave out; MAIL without HELO is what some bots say.
-constexpr std::array<std::string_view, 5> kFirstCommands = {
-    "EHLO ", "HELO ", "EHLO\r\n", "HELO\r\n", "MAIL FROM:"};
+constexpr std::array<std::string_view, 5> kFirstCommands =
+    {"EHLO ", "HELO ", "EHLO\r\n", "HELO\r\n", "MAIL FROM:"};
 constexpr std::array<std::string_view, 4> kHellos = {"EHLO ", "HELO ", "EHLO\r\n", "HELO\r\n"};
 // What follows a client's hello (RFC 5321 section 4.1.1, RFC 4954, RFC 3207).
 constexpr std::array<std::string_view, 3> kNextCommands = {"MAIL FROM:", "AUTH ", "STARTTLS"};

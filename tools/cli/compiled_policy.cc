@@ -87,7 +87,7 @@ BundleReading gather_file(const std::filesystem::path& path) {
         return {
             std::nullopt,
             reading.policy ? ExitStatus::no : reading.status,
-            reading.policy ? gathered.errors() : std::move(reading.errors)};
+            reading.policy ? gathered.errors() : reading.errors};
     }
     const Result<CompiledPolicy> compiled = compile_policy(gathered.value().policy);
     if (!compiled) {
