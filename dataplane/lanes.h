@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <cstring>
 
+// Lanes are passed and returned in line only, so how the ABI would pass them does not matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace portcullis::dataplane {
 
 inline constexpr unsigned kLanes = 8;
