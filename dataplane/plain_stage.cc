@@ -145,7 +145,7 @@ struct Facts {
 struct Ipv4 {
     static constexpr std::uint32_t kBytesMin = kPlainBytesMin4;
 
-    // As read_plain_ipv4 (rules/plain_parser.h), which has the reasons.
+    // The shape that parse_plain_ipv4 (rules/plain_parser.h) takes.
     [[gnu::always_inline]] static Facts
     read(const Circumstances& around, const Packets& packets, const Owners& owners) noexcept {
         const Columns words = columns_of(packets.headers, -kRowBytesBefore);
@@ -185,7 +185,7 @@ private:
 struct Ipv6 {
     static constexpr std::uint32_t kBytesMin = kPlainBytesMin6;
 
-    // As read_plain_ipv6.
+    // The shape that parse_plain_ipv6 takes.
     [[gnu::always_inline]] static Facts
     read(const Circumstances& around, const Packets& packets, const Owners& owners) noexcept {
         const Columns words = columns_of(packets.headers, -kRowBytesBefore);

@@ -3,8 +3,8 @@
 // left to parse_frame, which says the same about these shapes too (tests and fuzzing hold one against the
 // other). Runs on workers.
 //
-// Twice: parse_plain writes the whole key; read_plain_* only what a frame that no rule names is judged by, without
-// a branch, so that no mixture of traffic makes the processor guess.
+// dataplane/plain_stage.cc recognises the same shapes in whole bursts; here is what is read of one frame: parse_plain
+// writes the whole key, read_plain_ends what a rule is looked up by.
 #pragma once
 
 #include "rules/byte_order.h"
@@ -12,7 +12,6 @@
 #include "rules/key.h"
 #include "rules/wire.h"
 
-#include <array>
 #include <cstdint>
 
 namespace portcullis {
@@ -34,83 +33,9 @@ inline constexpr Key kPlainUdp4 = plain_key(Family::ipv4, Transport::udp);
 inline constexpr Key kPlainTcp6 = plain_key(Family::ipv6, Transport::tcp);
 inline constexpr Key kPlainUdp6 = plain_key(Family::ipv6, Transport::udp);
 
-// What a frame that no rule names is judged by, beside its addresses.
-struct PlainFacts {
-    std::uint64_t odd = 0;        // not 0: no plain packet, and the rest is of no use
-    std::uint32_t transport = 0;  // Transport, as an index
-    std::uint32_t ports = 0;      // source port above destination port, as in the header
-
-    [[nodiscard]] std::uint16_t source_port() const noexcept {
-        return static_cast<std::uint16_t>(ports >> 16U);
-    }
-
-    [[nodiscard]] std::uint16_t destination_port() const noexcept {
-        return static_cast<std::uint16_t>(ports);
-    }
-};
-
-// The least of an IP packet that read_plain_* may be given.
+// The least of an IP packet in one of these shapes.
 inline constexpr std::uint32_t kPlainBytesMin4 = wire::kIpv4Bytes + wire::kUdpBytes;
 inline constexpr std::uint32_t kPlainBytesMin6 = wire::kIpv6Bytes + wire::kUdpBytes;
-
-// By protocol number: the transport, and the bytes that its header needs, which no packet has of others.
-struct PlainTransport {
-    std::uint32_t needed = 1U << 20U;
-    std::uint32_t transport = static_cast<std::uint32_t>(Transport::none);
-};
-
-inline constexpr std::array<PlainTransport, 256> kPlainTransports = [] {
-    std::array<PlainTransport, 256> out;
-    out.fill(PlainTransport{}
-    );  // said out loud: g++ 12 leaves zeros behind the first that is assigned below
-    out[wire::kTcp] = {20, static_cast<std::uint32_t>(Transport::tcp)};
-    out[wire::kUdp] = {wire::kUdpBytes, static_cast<std::uint32_t>(Transport::udp)};
-    return out;
-}();
-static_assert(
-    kPlainTransports[wire::kTcp + 1].needed > 0xFFFF && kPlainTransports[255].needed > 0xFFFF
-);
-
-// Of the `protocol` whose packet has `payload` bytes behind its IP header, for which the frame has `room` bytes.
-[[nodiscard, gnu::always_inline]] inline PlainFacts read_plain_transport(
-    const std::uint8_t* ports,
-    std::uint8_t protocol,
-    std::uint32_t payload,
-    std::uint32_t room
-) noexcept {
-    const PlainTransport& kind = kPlainTransports[protocol];
-    // All of these are below 2^21: what is negative has the highest bit.
-    const std::uint32_t contradiction = (payload - kind.needed) | (room - payload);
-    return {contradiction >> 31U, kind.transport, load_be32(ports)};
-}
-
-// `left` >= kPlainBytesMin4 bytes of the frame stand at `header`.
-[[nodiscard, gnu::always_inline]] inline PlainFacts
-read_plain_ipv4(const std::uint8_t* header, std::uint32_t left) noexcept {
-    // Version and header length in the first byte; two flags, of which one may be set, and the fragment offset.
-    constexpr std::uint64_t kMask = 0xFF00'0000'0000'3FFFULL;
-    constexpr std::uint64_t kPlain = 0x4500'0000'0000'0000ULL;
-    static_assert((wire::kIpv4MoreFragments | wire::kIpv4FragmentOffset) == 0x3FFF);
-    const std::uint64_t first = load_be64(header);
-    PlainFacts out = read_plain_transport(
-        header + wire::kIpv4Bytes,
-        header[9],
-        (static_cast<std::uint32_t>(first >> 32U) & 0xFFFFU) - wire::kIpv4Bytes,
-        left - wire::kIpv4Bytes
-    );
-    out.odd |= (first & kMask) ^ kPlain;
-    return out;
-}
-
-// `left` >= kPlainBytesMin6 bytes of the frame stand at `header`.
-[[nodiscard, gnu::always_inline]] inline PlainFacts
-read_plain_ipv6(const std::uint8_t* header, std::uint32_t left) noexcept {
-    PlainFacts out = read_plain_transport(
-        header + wire::kIpv6Bytes, header[6], load_be16(header + 4), left - wire::kIpv6Bytes
-    );
-    out.odd |= (header[0] >> 4U) ^ 6U;
-    return out;
-}
 
 // The ends of a plain packet, as a key has them.
 struct PlainEnds {
