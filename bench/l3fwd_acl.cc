@@ -20,7 +20,7 @@ constexpr unsigned kPorts = 2;
 constexpr std::uint32_t kTrieMib = 256;  // its rules, compiled
 // So many frames its own pool holds at least, and so many descriptors it takes at most.
 constexpr std::uint32_t kDescriptors = 1024;
-constexpr std::uint32_t kFramesMax = 32'768;
+constexpr std::uint32_t kQueueFramesMax = 32'768;
 constexpr std::uint32_t kExemptRulesMax = 99'000;  // it has room for 100,000 rules
 
 Errors too_much(const std::string& what, const std::string& option, std::uint32_t most) {
@@ -31,9 +31,9 @@ Errors too_much(const std::string& what, const std::string& option, std::uint32_
 }
 
 Errors check(const L3fwdAclSetup& setup) {
-    if (setup.frames > kFramesMax) {
+    if (setup.frames > kQueueFramesMax) {
         return too_much(
-            std::to_string(setup.frames) + " frames in a queue", "--frames", kFramesMax
+            std::to_string(setup.frames) + " frames in a queue", "--frames", kQueueFramesMax
         );
     }
     if (setup.profile.exemptions > kExemptRulesMax) {

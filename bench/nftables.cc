@@ -18,8 +18,8 @@ namespace portcullis::bench {
 
 namespace {
 
-constexpr std::uint32_t kRepeat = 8192;  // of a frame, in a system call of some milliseconds
-constexpr std::uint32_t kFramesMax = 1024;
+constexpr std::uint32_t kFrameRepeat = 8192;  // of a frame, in a system call of some milliseconds
+constexpr std::uint32_t kRulesetFramesMax = 1024;
 
 // Chains of verdict maps, as one would write them for speed: a port that no rule names costs one lookup.
 constexpr const char* kChains = R"(
@@ -76,7 +76,7 @@ std::string address_set(const char* name, const std::vector<Prefix>& prefixes) {
            + (elements.empty() ? "" : "        elements = { " + elements + " }\n") + "    }\n";
 }
 
-Error failure(const char* what, int code) {
+Error kernel_failure(const char* what, int code) {
     return {
         {},
         std::string("the peers in the kernel ") + what + ": "
@@ -125,7 +125,7 @@ Nftables::Nftables(const NftablesSetup& setup, KernelNetwork network)
     , network_(std::move(network)) {
     constexpr double kRandomValues = 4294967295.0;
     Profile profile = setup.profile;
-    profile.frame_count = std::min(profile.frame_count, kFramesMax);
+    profile.frame_count = std::min(profile.frame_count, kRulesetFramesMax);
     for (const Direction direction : {Direction::outbound, Direction::inbound}) {
         if (setup.direction.value_or(direction) == direction) {
             directions_.push_back(direction);
@@ -161,7 +161,7 @@ Result<std::unique_ptr<Nftables>> Nftables::open(const NftablesSetup& setup) {
         return errors;
     }
     if (!out->send_next()) {
-        return failure("cannot be sent frames by BPF_PROG_TEST_RUN", errno);
+        return kernel_failure("cannot be sent frames by BPF_PROG_TEST_RUN", errno);
     }
     return out;
 }
@@ -173,7 +173,7 @@ Errors Nftables::load_source() {
     }
     source_ = std::move(source).value();
     if (const int code = ::bpf_object__load(source_.get()); code != 0) {
-        return {failure("cannot be loaded", -code)};
+        return {kernel_failure("cannot be loaded", -code)};
     }
     program_ = ::bpf_program__fd(::bpf_object__find_program_by_name(source_.get(), "frame_source"));
     config_map_ = ::bpf_object__find_map_fd_by_name(source_.get(), "configs");
@@ -211,13 +211,13 @@ bool Nftables::send_next() {
     options.data_size_in = static_cast<std::uint32_t>(frame.size());
     options.ctx_in = &context;
     options.ctx_size_in = sizeof(context);
-    options.repeat = static_cast<int>(kRepeat);
+    options.repeat = static_cast<int>(kFrameRepeat);
     options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
     const KernelNetwork::Inside inside(network_);
     if (::bpf_prog_test_run_opts(program_, &options) != 0) {
         return false;
     }
-    sent_frames_ += kRepeat;
+    sent_frames_ += kFrameRepeat;
     return true;
 }
 
@@ -265,7 +265,7 @@ Result<Rate> Nftables::send_for(std::chrono::milliseconds time) {
     Moment spent;
     while (spent.processor_s < wanted_s && cli::StopSignals::received() == 0) {
         if (!send_next() && errno != EINTR) {
-            return failure("cannot be sent frames", errno);
+            return kernel_failure("cannot be sent frames", errno);
         }
         spent = clock.now() - begin;
     }

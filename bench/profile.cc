@@ -227,7 +227,7 @@ void add_signatures(Policy& policy) {
         policy.rules.push_back(rule);
         for (ServiceClass& one : policy.classes) {
             const bool last = &one == &policy.classes.back();
-            one.actions.push_back(last ? Action::monitor : Action::pass);
+            one.actions.push_back(last ? portcullis::Action::monitor : portcullis::Action::pass);
         }
     }
 }
@@ -252,7 +252,9 @@ Policy make_policy(const Profile& profile) {
     policy.rules = built_in_rules();
     ServiceClass everyone;
     everyone.name = "residential";
-    everyone.actions.assign(2, profile.monitor ? Action::monitor : Action::drop);
+    everyone.actions.assign(
+        2, profile.monitor ? portcullis::Action::monitor : portcullis::Action::drop
+    );
     policy.classes.push_back(everyone);
     policy.pools.push_back(
         {prefix4(kPool4, prefix_length_for(profile.subscribers, 32)), 32, ClassIndex{0}, {}}

@@ -13,8 +13,8 @@ namespace portcullis::bench {
 
 namespace {
 
-constexpr unsigned kPorts = 2;
-constexpr std::uint32_t kFramesBeside = 8192;
+constexpr unsigned kStreamPorts = 2;
+constexpr std::uint32_t kStreamFramesBeside = 8192;
 
 class Stopwatch {
 public:
@@ -109,8 +109,9 @@ Result<PublishReport> run_publish(const PublishOptions& options, ProgressLine& p
         return traffic.errors();
     }
     const std::uint32_t kept = traffic.value().frames();
-    const Result<DpdkSetup> dpdk =
-        choose_setup(1, memory_mib_for(std::uint64_t{kPorts} * (kept + kFramesBeside)), 1);
+    const Result<DpdkSetup> dpdk = choose_setup(
+        1, memory_mib_for(std::uint64_t{kStreamPorts} * (kept + kStreamFramesBeside)), 1
+    );
     if (!dpdk) {
         return dpdk.errors();
     }
@@ -130,7 +131,7 @@ Result<PublishReport> run_publish(const PublishOptions& options, ProgressLine& p
     }
     Rig& rig = *opened.value();
     std::vector<std::unique_ptr<VerdictCheck>> checks;
-    for (unsigned port = 0; port < kPorts; ++port) {
+    for (unsigned port = 0; port < kStreamPorts; ++port) {
         CheckSetup check;
         check.receive_port = rig.ports().all()[port].id();
         check.transmit_port = rig.ports().all()[1 - port].id();

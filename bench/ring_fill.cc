@@ -12,9 +12,9 @@ namespace portcullis::bench {
 
 namespace {
 
-constexpr unsigned kPoolFrames = 8191;
+constexpr unsigned kCopiesMax = 8191;
 
-Errors failure(const std::string& what) {
+Errors fill_failure(const std::string& what) {
     return {Error{{}, what + ": " + rte_strerror(rte_errno), "give DPDK more memory"}};
 }
 
@@ -30,11 +30,13 @@ Errors fill_queue(
             frame == nullptr ? nullptr
                              : rte_pktmbuf_append(frame, static_cast<std::uint16_t>(data.size()));
         if (bytes == nullptr) {
-            return failure("no memory for frames that go round");
+            return fill_failure("no memory for frames that go round");
         }
         std::memcpy(bytes, data.data(), data.size());
         if (rte_eth_tx_burst(port, queue, &frame, 1) != 1) {
-            return failure("a ring has no room for " + std::to_string(frames.size()) + " frames");
+            return fill_failure(
+                "a ring has no room for " + std::to_string(frames.size()) + " frames"
+            );
         }
     }
     return {};
@@ -44,10 +46,10 @@ Errors fill_queue(
 
 Errors fill_rings(const dataplane::Ports& ports, const Traffic& traffic, unsigned queues) {
     rte_mempool* const pool = rte_pktmbuf_pool_create(
-        "ring_fill", kPoolFrames, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id())
+        "ring_fill", kCopiesMax, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id())
     );
     if (pool == nullptr) {
-        return failure("no memory for frames that go round");
+        return fill_failure("no memory for frames that go round");
     }
     for (unsigned port = 0; port < ports.all().size(); ++port) {
         const std::vector<FrameData> frames = traffic.ring_frames(port);

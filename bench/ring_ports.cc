@@ -13,9 +13,9 @@ namespace portcullis::bench {
 namespace {
 
 constexpr unsigned kRingFrames = 4096;
-constexpr std::uint16_t kDescriptors = 512;
+constexpr std::uint16_t kRingDescriptors = 512;
 
-Error failure(const char* what) {
+Error ring_failure(const char* what) {
     return {{}, std::string(what) + ": " + rte_strerror(rte_errno), "give DPDK more memory"};
 }
 
@@ -35,10 +35,10 @@ int make_port(const char* name, rte_ring* receive, rte_ring* transmit, rte_mempo
     const rte_eth_conf configuration{};
     int code = rte_eth_dev_configure(port, 1, 1, &configuration);
     if (code == 0) {
-        code = rte_eth_rx_queue_setup(port, 0, kDescriptors, rte_socket_id(), nullptr, pool);
+        code = rte_eth_rx_queue_setup(port, 0, kRingDescriptors, rte_socket_id(), nullptr, pool);
     }
     if (code == 0) {
-        code = rte_eth_tx_queue_setup(port, 0, kDescriptors, rte_socket_id(), nullptr);
+        code = rte_eth_tx_queue_setup(port, 0, kRingDescriptors, rte_socket_id(), nullptr);
     }
     if (code == 0) {
         code = rte_eth_dev_start(port);
@@ -64,7 +64,7 @@ Result<std::unique_ptr<RingPorts>> RingPorts::open(unsigned pool_frames) {
         static_cast<int>(rte_socket_id())
     ));
     if (out->pool_ == nullptr) {
-        return failure("no memory for frames");
+        return ring_failure("no memory for frames");
     }
     out->to_inside_.reset(make_ring("to_inside"));
     out->from_inside_.reset(make_ring("from_inside"));
@@ -72,7 +72,7 @@ Result<std::unique_ptr<RingPorts>> RingPorts::open(unsigned pool_frames) {
     out->from_outside_.reset(make_ring("from_outside"));
     if (out->to_inside_ == nullptr || out->from_inside_ == nullptr || out->to_outside_ == nullptr
         || out->from_outside_ == nullptr) {
-        return failure("no memory for rings");
+        return ring_failure("no memory for rings");
     }
     rte_mempool* const pool = out->pool_.get();
     const int inside = make_port("inside", out->to_inside_.get(), out->from_inside_.get(), pool);
@@ -80,7 +80,7 @@ Result<std::unique_ptr<RingPorts>> RingPorts::open(unsigned pool_frames) {
         make_port("outside", out->to_outside_.get(), out->from_outside_.get(), pool);
     for (const int id : {inside, outside}) {
         if (id < 0) {
-            return failure("a ring port cannot be made");
+            return ring_failure("a ring port cannot be made");
         }
         out->ports_.push_back(static_cast<std::uint16_t>(id));
     }

@@ -20,9 +20,9 @@ using dataplane::FileDescriptor;
 
 // Longer answers than the ones asked for here are cut, and then no JSON.
 constexpr std::size_t kAnswerBytesMax = 16'384;
-constexpr timeval kAnswerWithin{5, 0};
+constexpr timeval kReceiveTimeout{5, 0};
 
-Error failure(const std::string& what) {
+Error telemetry_failure(const std::string& what) {
     return {{}, "the telemetry of a DPDK program " + what, "is it DPDK 20.11 or newer?"};
 }
 
@@ -40,7 +40,7 @@ Result<std::string> answer_from(int socket) {
     std::array<char, kAnswerBytesMax> text{};
     const ssize_t bytes = ::recv(socket, text.data(), text.size(), 0);
     if (bytes <= 0) {
-        return failure("does not answer: " + std::generic_category().message(errno));
+        return telemetry_failure("does not answer: " + std::generic_category().message(errno));
     }
     return std::string(text.data(), static_cast<std::size_t>(bytes));
 }
@@ -51,17 +51,17 @@ Result<TelemetryClient> TelemetryClient::connect(const std::filesystem::path& ru
     const std::string path = socket_below(runtime_folder).string();
     sockaddr_un address{};
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-        return failure("has no socket below " + runtime_folder.string());
+        return telemetry_failure("has no socket below " + runtime_folder.string());
     }
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());
     FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     (void
-    )::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerWithin, sizeof(kAnswerWithin));
+    )::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kReceiveTimeout, sizeof(kReceiveTimeout));
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): as the system call wants it
     const auto* const name = reinterpret_cast<const sockaddr*>(&address);
     if (::connect(socket.get(), name, sizeof(address)) != 0) {
-        return failure("cannot be reached: " + std::generic_category().message(errno));
+        return telemetry_failure("cannot be reached: " + std::generic_category().message(errno));
     }
     if (const Result<std::string> greeting = answer_from(socket.get()); !greeting) {
         return greeting.errors();
@@ -72,7 +72,7 @@ Result<TelemetryClient> TelemetryClient::connect(const std::filesystem::path& ru
 Result<std::uint64_t> TelemetryClient::received_frames_of(unsigned port) {
     const std::string question = "/ethdev/stats," + std::to_string(port);
     if (::send(socket_.get(), question.data(), question.size(), MSG_NOSIGNAL) < 0) {
-        return failure("cannot be asked: " + std::generic_category().message(errno));
+        return telemetry_failure("cannot be asked: " + std::generic_category().message(errno));
     }
     const Result<std::string> answer = answer_from(socket_.get());
     if (!answer) {
@@ -81,7 +81,9 @@ Result<std::uint64_t> TelemetryClient::received_frames_of(unsigned port) {
     const auto all = nlohmann::json::parse(answer.value(), nullptr, false);
     const auto count = nlohmann::json::json_pointer("/~1ethdev~1stats/ipackets");
     if (all.is_discarded() || !all.contains(count) || !all.at(count).is_number_unsigned()) {
-        return failure("says nothing of port " + std::to_string(port) + ": " + answer.value());
+        return telemetry_failure(
+            "says nothing of port " + std::to_string(port) + ": " + answer.value()
+        );
     }
     return all.at(count).get<std::uint64_t>();
 }

@@ -9,7 +9,7 @@ namespace portcullis::bench {
 namespace {
 
 constexpr std::string_view kPrompt = "testpmd> ";
-constexpr std::chrono::seconds kStartWithin{60};
+constexpr std::chrono::seconds kTestpmdStartWithin{60};
 constexpr std::chrono::seconds kAnswerWithin{20};
 
 std::vector<std::string> words_of(const TestpmdSetup& setup) {
@@ -66,7 +66,8 @@ Result<std::unique_ptr<Testpmd>> Testpmd::open(const TestpmdSetup& setup) {
         return dialogue.errors();
     }
     std::unique_ptr<Testpmd> out(new Testpmd(setup, std::move(dialogue).value()));
-    if (Result<std::string> greeting = out->dialogue_.until(kPrompt, kStartWithin); !greeting) {
+    if (Result<std::string> greeting = out->dialogue_.until(kPrompt, kTestpmdStartWithin);
+        !greeting) {
         return greeting.errors();
     }
     return out;

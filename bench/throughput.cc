@@ -46,7 +46,7 @@ std::chrono::milliseconds milliseconds_of(double seconds) {
 
 // What a port needs beside the frames that it keeps: rings, caches, bursts.
 constexpr std::uint32_t kFramesBeside = 8192;
-constexpr unsigned kPorts = 2;
+constexpr unsigned kDataplanePorts = 2;
 
 std::string includes_of(const TrafficSetup& setup) {
     std::string out =
@@ -140,7 +140,7 @@ add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, Throu
             return errors;
         }
     }
-    for (unsigned port = 0; port < kPorts; ++port) {
+    for (unsigned port = 0; port < kDataplanePorts; ++port) {
         for (unsigned queue = 0; queue < workers; ++queue) {
             arena.stamps.push_back(std::make_unique<SourceStamp>(
                 arena.rig->ports().all()[port].id(),
@@ -175,7 +175,8 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     if (!traffic) {
         return traffic.errors();
     }
-    const std::uint32_t frames = kPorts * workers * (traffic.value().frames() + kFramesBeside);
+    const std::uint32_t frames =
+        kDataplanePorts * workers * (traffic.value().frames() + kFramesBeside);
     const auto programs = static_cast<unsigned>(
         1 + std::count_if(options.peers.begin(), options.peers.end(), is_dpdk_peer)
     );

@@ -18,7 +18,7 @@ namespace portcullis::bench {
 
 namespace {
 
-constexpr std::uint32_t kRepeat = 1'000'000;
+constexpr std::uint32_t kRunRepeat = 1'000'000;
 
 // As peers/xdp_filter.bpf.c has it.
 struct Config {
@@ -29,7 +29,7 @@ struct Config {
     std::uint32_t reserved = 0;
 };
 
-Error failure(const char* what, int code) {
+Error xdp_failure(const char* what, int code) {
     return {
         {},
         std::string("the peer xdp ") + what + ": " + std::generic_category().message(code),
@@ -74,7 +74,7 @@ Result<std::unique_ptr<Xdp>> Xdp::open(const XdpSetup& setup) {
         errors = out->fill_maps();
     }
     if (errors.empty() && !out->run(1)) {
-        errors = {failure("cannot be run by BPF_PROG_TEST_RUN", errno)};
+        errors = {xdp_failure("cannot be run by BPF_PROG_TEST_RUN", errno)};
     }
     if (!errors.empty()) {
         return errors;
@@ -97,7 +97,7 @@ Errors Xdp::load() {
     code = code == 0 ? resize("smarthosts", setup_.profile.smarthosts) : code;
     code = code == 0 ? ::bpf_object__load(object_.get()) : code;
     if (code != 0) {
-        return {failure("cannot be loaded", -code)};
+        return {xdp_failure("cannot be loaded", -code)};
     }
     program_ = ::bpf_program__fd(::bpf_object__find_program_by_name(object_.get(), "filter"));
     return {};
@@ -122,7 +122,7 @@ Errors Xdp::fill_maps() {
     code = code == 0 ? insert_all(map("exempt"), wire_addresses(exempt)) : code;
     code = code == 0 ? insert_all(map("smarthosts"), wire_addresses(policy.smarthosts)) : code;
     if (code != 0) {
-        return {failure("gets no policy", -code)};
+        return {xdp_failure("gets no policy", -code)};
     }
     return {};
 }
@@ -161,10 +161,10 @@ Result<Rate> Xdp::measure(std::chrono::milliseconds time) {
     Moment spent;
     double frames = 0;
     while (spent.processor_s < wanted_s && cli::StopSignals::received() == 0) {
-        if (!run(kRepeat) && errno != EINTR) {
-            return failure("cannot be run", errno);
+        if (!run(kRunRepeat) && errno != EINTR) {
+            return xdp_failure("cannot be run", errno);
         }
-        frames += kRepeat;
+        frames += kRunRepeat;
         spent = now() - begin;
     }
     if (spent.processor_s <= 0) {

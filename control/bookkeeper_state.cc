@@ -15,8 +15,8 @@ namespace portcullis {
 
 namespace {
 
-constexpr StateFormat kFormat{0x3154'4F54'4343'4350ULL, 4};  // "PCCCTOT1" in memory
-constexpr std::uint32_t kOldestVersion = 3;                  // knows no classes and no signatures
+constexpr StateFormat kTotalsFormat{0x3154'4F54'4343'4350ULL, 4};  // "PCCCTOT1" in memory
+constexpr std::uint32_t kOldestVersion = 3;  // knows no classes and no signatures
 
 void append_names(StateWriter& writer, const std::vector<std::string>& names) {
     writer.append_value(static_cast<std::uint32_t>(names.size()));
@@ -59,7 +59,7 @@ struct Bookkeeper::Saved {
 };
 
 Result<std::monostate> Bookkeeper::save() const {
-    StateWriter writer(options_.state_folder / "totals.state", kFormat);
+    StateWriter writer(options_.state_folder / "totals.state", kTotalsFormat);
     writer.append_value(options_.layout_id);
     writer.append_value(instance_);
     writer.append_value(static_cast<std::uint32_t>(slots_known_ ? 1 : 0));
@@ -74,7 +74,7 @@ Result<std::monostate> Bookkeeper::save() const {
 
 Result<std::monostate> Bookkeeper::load() {
     const std::filesystem::path path = options_.state_folder / "totals.state";
-    const auto payload = read_state_since(path, kFormat, kOldestVersion);
+    const auto payload = read_state_since(path, kTotalsFormat, kOldestVersion);
     if (!payload) {
         return payload.errors();
     }

@@ -17,13 +17,6 @@ constexpr milliseconds kTurnWithin{1'000};
 constexpr std::size_t kDiffLinesKept = 20;
 constexpr std::size_t kDiffLinesShown = 1'000;  // to whoever asks for the change
 
-std::int64_t unix_now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch()
-    )
-        .count();
-}
-
 const Operator& myself() {
     static const Operator kSelf{"portcullis-control", 0};
     return kSelf;

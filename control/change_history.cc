@@ -125,7 +125,7 @@ bool take(StateReader& reader, ChangeRecord& out) {
     return is_id(out.bundle) && take_lists(reader, numbers, out);
 }
 
-Error unusable(const std::filesystem::path& path, std::string what) {
+Error unusable_history(const std::filesystem::path& path, std::string what) {
     return {{path.string(), 0, 0}, std::move(what), ""};
 }
 
@@ -300,7 +300,7 @@ Result<std::monostate> ChangeHistory::load() {
     }
     if (!sane) {
         next_number_ = 1;
-        return unusable(path, "no history of changes");
+        return unusable_history(path, "no history of changes");
     }
     return std::monostate{};
 }
@@ -314,7 +314,7 @@ Result<PolicyBundle> ChangeHistory::bundle(const std::string& id) const {
     }
     const auto payload = read_state(path_of(id), kBundleFormat);
     if (!payload || !payload.value()) {
-        return unusable(
+        return unusable_history(
             path_of(id), payload ? "the policy is no longer kept" : payload.errors().front().message
         );
     }
@@ -326,7 +326,7 @@ Result<PolicyBundle> ChangeHistory::bundle(const std::string& id) const {
         sane = reader.take_text(path) && reader.take_text(out.lists[path]);
     }
     if (!sane || id_of(out) != id) {
-        return unusable(path_of(id), "not the policy that was kept");
+        return unusable_history(path_of(id), "not the policy that was kept");
     }
     return out;
 }

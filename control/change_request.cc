@@ -12,12 +12,10 @@ namespace portcullis {
 
 namespace {
 
-using Json = nlohmann::json;
-
 // Reads the members of one object; the first thing that is wrong stays.
 class Members {
 public:
-    Members(const Json& object, std::span<const std::string_view> known)
+    Members(const nlohmann::json& object, std::span<const std::string_view> known)
         : object_(object) {
         for (const auto& [key, value] : object.items()) {
             if (std::find(known.begin(), known.end(), key) == known.end()) {
@@ -29,7 +27,7 @@ public:
     }
 
     void text(const char* key, std::string& out, std::size_t bytes_max) {
-        const Json* const value = find(key);
+        const nlohmann::json* const value = find(key);
         if (value == nullptr) {
             return;
         }
@@ -45,7 +43,7 @@ public:
 
     [[nodiscard]] std::optional<std::uint64_t>
     number(const char* key, std::uint64_t least, std::uint64_t most) {
-        const Json* const value = find(key);
+        const nlohmann::json* const value = find(key);
         if (value == nullptr || value->is_null()) {
             return std::nullopt;
         }
@@ -62,7 +60,7 @@ public:
     }
 
     void flag(const char* key, bool& out) {
-        const Json* const value = find(key);
+        const nlohmann::json* const value = find(key);
         if (value == nullptr) {
             return;
         }
@@ -74,7 +72,7 @@ public:
     }
 
     void texts(const char* key, std::map<std::string, std::string>& out) {
-        const Json* const value = find(key);
+        const nlohmann::json* const value = find(key);
         if (value == nullptr) {
             return;
         }
@@ -100,24 +98,24 @@ public:
     [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
 
 private:
-    [[nodiscard]] const Json* find(const char* key) const {
+    [[nodiscard]] const nlohmann::json* find(const char* key) const {
         const auto found = object_.find(key);
         return found == object_.end() ? nullptr : &*found;
     }
 
-    const Json& object_;
+    const nlohmann::json& object_;
     std::optional<Error> error_;
 };
 
 // An object, nested no deeper than one of ours is: the depth of a parser's work is bounded by it.
-Result<Json> object_of(std::string_view text) {
+Result<nlohmann::json> object_of(std::string_view text) {
     constexpr int kDepthMax = 4;
     bool deep = false;
-    const auto look = [&deep](int depth, Json::parse_event_t, Json&) {
+    const auto look = [&deep](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
         deep = deep || depth > kDepthMax;
         return depth <= kDepthMax;
     };
-    Json out = Json::parse(text, look, false);
+    nlohmann::json out = nlohmann::json::parse(text, look, false);
     if (deep || !out.is_object()) {
         return Error{
             {}, "the body is no JSON object", "see the API's description, control/openapi.json"};
@@ -130,7 +128,7 @@ constexpr std::uint64_t kNumberMax = std::numeric_limits<std::int64_t>::max();
 }  // namespace
 
 Result<ApplyBody> parse_apply_body(std::string_view text) {
-    const Result<Json> object = object_of(text);
+    const Result<nlohmann::json> object = object_of(text);
     if (!object) {
         return object.errors();
     }
@@ -171,7 +169,7 @@ Result<ChangeChoice> parse_change_choice(std::string_view text) {
     if (text.empty()) {
         return out;
     }
-    const Result<Json> object = object_of(text);
+    const Result<nlohmann::json> object = object_of(text);
     if (!object) {
         return object.errors();
     }

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace portcullis {
@@ -14,13 +13,6 @@ namespace portcullis {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-UnixSeconds unix_now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch()
-    )
-        .count();
-}
 
 Json object_json(const ExemptionObject& object, const ExemptionEffect& effect) {
     Json out = {

@@ -12,8 +12,6 @@ namespace portcullis {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::size_t kRulesAtOnceMax = kRulesMax;
 constexpr const char* kSeeDescription = "see the API's description, control/openapi.json";
 
@@ -80,7 +78,7 @@ Error wrong(std::string what, std::string cure) {
 }
 
 // The text of member `key`, "" if it is not there.
-Result<std::string> text_of(const Json& object, const char* key) {
+Result<std::string> text_of(const nlohmann::json& object, const char* key) {
     const auto found = object.find(key);
     if (found == object.end()) {
         return std::string();
@@ -95,11 +93,11 @@ Result<std::string> text_of(const Json& object, const char* key) {
     return found->get<std::string>();
 }
 
-Result<std::vector<std::string>> rules_of(const Json& object) {
+Result<std::vector<std::string>> rules_of(const nlohmann::json& object) {
     const auto found = object.find("rules");
     std::vector<std::string> out;
     if (found != object.end() && found->is_array() && found->size() <= kRulesAtOnceMax) {
-        for (const Json& one : *found) {
+        for (const nlohmann::json& one : *found) {
             if (one.is_string()
                 && one.get_ref<const std::string&>().size() <= kExemptionTextBytesMax) {
                 out.push_back(one.get<std::string>());
@@ -148,10 +146,10 @@ Result<ExemptionRequest> parse_exemption(std::string_view text, UnixSeconds now)
     constexpr std::array<std::string_view, 6> kKnown = {
         "subscriber", "rules", "reason", "reference", "expires", "dry_run"};
     constexpr int kDepthMax = 3;
-    const auto no_deeper = [](int depth, Json::parse_event_t, Json&) {
+    const auto no_deeper = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
         return depth <= kDepthMax;
     };
-    const Json body = Json::parse(text, no_deeper, false);
+    const nlohmann::json body = nlohmann::json::parse(text, no_deeper, false);
     if (!body.is_object()) {
         return wrong("the body is no JSON object", kSeeDescription);
     }

@@ -15,7 +15,7 @@ namespace portcullis {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x3150'5845'4C55'4350ULL;  // "PCULEXP1" in memory
-constexpr StateFormat kFormat{kMagic, 2};
+constexpr StateFormat kExemptionsFormat{kMagic, 2};
 constexpr StateFormat kOldFormat{kMagic, 1};  // a state file of objects, one behind the other
 constexpr std::uint32_t kNoPlace = 0xFFFF'FFFFU;
 
@@ -202,7 +202,7 @@ void take_step(ExemptionStep step, ExemptionObjects& objects) {
 
 ExemptionStore::ExemptionStore(std::filesystem::path path)
     : path_(std::move(path))
-    , log_(path_, kFormat) {}
+    , log_(path_, kExemptionsFormat) {}
 
 ExemptionObjects ExemptionStore::load(Errors& problems) {
     ExemptionObjects out;

@@ -12,7 +12,7 @@ namespace portcullis {
 
 namespace {
 
-constexpr StateFormat kFormat{0x3154'4F4C'5343'4350ULL, 1};  // "PCCSLOT1" in memory
+constexpr StateFormat kLayoutFormat{0x3154'4F4C'5343'4350ULL, 1};  // "PCCSLOT1" in memory
 
 struct StoredRange {
     std::array<std::uint8_t, 16> address{};
@@ -73,7 +73,7 @@ LayoutStore::LayoutStore(const std::filesystem::path& folder, Errors& problem)
 }
 
 Result<std::monostate> LayoutStore::load() {
-    const auto payload = read_state(path_, kFormat);
+    const auto payload = read_state(path_, kLayoutFormat);
     if (!payload) {
         return payload.errors();
     }
@@ -107,7 +107,7 @@ Result<std::monostate> LayoutStore::keep(SlotLayout layout) {
     if (path_.empty() || !changed) {
         return std::monostate{};
     }
-    StateWriter writer(path_, kFormat);
+    StateWriter writer(path_, kLayoutFormat);
     writer.append_value(id_);
     for (const SlotRange& range : layout_.ranges()) {
         writer.append_value(stored(range));

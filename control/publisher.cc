@@ -1,6 +1,7 @@
 #include "control/publisher.h"
 
 #include "rules/policy_warnings.h"
+#include "rules/utc_time.h"
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
@@ -23,13 +24,6 @@ constexpr milliseconds kClockLook{1'000};
 // A dataplane that cannot take a policy now is asked again after this long.
 constexpr milliseconds kBusyRetry{1'000};
 constexpr std::chrono::seconds kApplyTimeout{120};
-
-UnixSeconds unix_now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch()
-    )
-        .count();
-}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // The publisher's way with what stands beside the image: exemption objects and the shadow policy.
 
 #include "control/publisher.h"
+#include "rules/utc_time.h"
 
 #include <spdlog/spdlog.h>
 
@@ -16,13 +17,6 @@ using std::chrono::milliseconds;
 // Another publication of the dataplane's own (the end of a client's shadow) takes a millisecond.
 constexpr unsigned kBusyTries = 40;
 constexpr milliseconds kBusyPause{25};
-
-UnixSeconds unix_now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch()
-    )
-        .count();
-}
 
 }  // namespace
 

@@ -101,7 +101,7 @@ void for_each_difference(const ShadowState& state, const Sums& sums, Use&& use) 
     }
 }
 
-struct Subscriber {
+struct DifferingSubscriber {
     std::string name;
     std::array<std::uint64_t, kDifferenceCount> frames{};
     std::array<std::uint64_t, kDifferenceCount> flows{};
@@ -110,8 +110,8 @@ struct Subscriber {
 };
 
 // Those with the most differing frames, most first; `count` of all that the tables know.
-std::vector<Subscriber> top_subscribers(const ShadowState& state, std::size_t& count) {
-    std::map<std::string, Subscriber> all;
+std::vector<DifferingSubscriber> top_subscribers(const ShadowState& state, std::size_t& count) {
+    std::map<std::string, DifferingSubscriber> all;
     const std::size_t workers = state.counters == nullptr ? 0 : state.counters->workers().size();
     for (unsigned worker = 0; worker < workers; ++worker) {
         for (const ShadowSubscriber& one :
@@ -126,7 +126,7 @@ std::vector<Subscriber> top_subscribers(const ShadowState& state, std::size_t& c
             );
             const std::string name =
                 to_string(Prefix{address, static_cast<std::uint8_t>(kind & 0xFFU)});
-            Subscriber& whose = all[name];
+            DifferingSubscriber& whose = all[name];
             whose.name = name;
             for (unsigned i = 0; i < kDifferenceCount; ++i) {
                 whose.frames[i] += one.frames[i].read();
@@ -135,14 +135,18 @@ std::vector<Subscriber> top_subscribers(const ShadowState& state, std::size_t& c
         }
     }
     count = all.size();
-    std::vector<Subscriber> out;
+    std::vector<DifferingSubscriber> out;
     out.reserve(all.size());
     for (auto& [name, one] : all) {
         out.push_back(std::move(one));
     }
-    std::stable_sort(out.begin(), out.end(), [](const Subscriber& a, const Subscriber& b) {
-        return a.total() > b.total();
-    });
+    std::stable_sort(
+        out.begin(),
+        out.end(),
+        [](const DifferingSubscriber& a, const DifferingSubscriber& b) {
+            return a.total() > b.total();
+        }
+    );
     out.resize(std::min(out.size(), kSubscribersShown));
     return out;
 }
@@ -193,7 +197,7 @@ Json report(const ShadowState& state) {
     out["differences"] = std::move(differences);
     std::size_t known = 0;
     Json subscribers = Json::array();
-    for (const Subscriber& one : top_subscribers(state, known)) {
+    for (const DifferingSubscriber& one : top_subscribers(state, known)) {
         subscribers.push_back(
             {{"subscriber", one.name},
              {label(Difference::would_drop), one.frames[0]},

@@ -35,7 +35,7 @@ bool write_at(int file, std::span<const std::byte> bytes, off_t offset) {
     return true;
 }
 
-Error unusable(const std::filesystem::path& path, const std::string& why) {
+Error unusable_state(const std::filesystem::path& path, const std::string& why) {
     return {{path.string(), 0, 0}, why, "totals that it held are lost; it will be written anew"};
 }
 
@@ -148,26 +148,26 @@ Result<std::optional<StatePayload>> read_state_since(
         return std::optional<StatePayload>();
     }
     if (!file || ::fstat(file.get(), &status) != 0) {
-        return unusable(path, std::generic_category().message(errno));
+        return unusable_state(path, std::generic_category().message(errno));
     }
     const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
     StateHeader header;
     if (file_bytes < sizeof(header)
         || ::pread(file.get(), &header, sizeof(header), 0) != ssize_t{sizeof(header)}) {
-        return unusable(path, "truncated");
+        return unusable_state(path, "truncated");
     }
     if (header.magic != format.magic) {
-        return unusable(path, "not a file of this kind");
+        return unusable_state(path, "not a file of this kind");
     }
     if (header.version < oldest_version || header.version > format.version) {
-        return unusable(
+        return unusable_state(
             path,
             "format version " + std::to_string(header.version) + ", this release reads "
                 + std::to_string(format.version)
         );
     }
     if (header.payload_bytes != file_bytes - sizeof(header)) {
-        return unusable(path, "truncated, or longer than it says");
+        return unusable_state(path, "truncated, or longer than it says");
     }
     std::vector<std::byte> payload(header.payload_bytes);
     std::size_t done = 0;
@@ -179,12 +179,12 @@ Result<std::optional<StatePayload>> read_state_since(
             static_cast<off_t>(sizeof(header) + done)
         );
         if (got <= 0) {
-            return unusable(path, "cannot be read");
+            return unusable_state(path, "cannot be read");
         }
         done += static_cast<std::size_t>(got);
     }
     if (XXH3_64bits(payload.data(), payload.size()) != header.checksum) {
-        return unusable(path, "checksum mismatch");
+        return unusable_state(path, "checksum mismatch");
     }
     return std::optional(StatePayload{header.version, std::move(payload)});
 }

@@ -10,7 +10,7 @@ namespace portcullis::dataplane {
 
 namespace {
 
-std::uint64_t bytes_of(std::span<rte_mbuf* const> frames) noexcept {
+std::uint64_t total_bytes(std::span<rte_mbuf* const> frames) noexcept {
     std::uint64_t bytes = 0;
     for (const rte_mbuf* frame : frames) {
         bytes += frame->pkt_len;
@@ -35,7 +35,7 @@ void transmit(
     std::uint64_t refused_bytes = 0;
     if (sent < count) [[unlikely]] {
         const std::span<rte_mbuf*> refused = frames.subspan(sent);
-        refused_bytes = bytes_of(refused);
+        refused_bytes = total_bytes(refused);
         discard(refused);
         counters.transmit_refused[index_of(direction)].add(refused.size(), refused_bytes);
     }

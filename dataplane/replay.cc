@@ -29,7 +29,7 @@ struct ClosePcap {
     void operator()(pcap_t* capture) const noexcept { ::pcap_close(capture); }
 };
 
-Error failure(const std::filesystem::path& path, std::string what, std::string cure) {
+Error capture_failure(const std::filesystem::path& path, std::string what, std::string cure) {
     return {{path.string(), 0, 0}, std::move(what), std::move(cure)};
 }
 
@@ -38,12 +38,12 @@ Result<int> link_type_of(const std::filesystem::path& path, int file) {
     std::array<char, PCAP_ERRBUF_SIZE> message{};
     std::FILE* copy = ::fdopen(::dup(file), "rb");
     if (copy == nullptr) {
-        return failure(path, std::generic_category().message(errno), {});
+        return capture_failure(path, std::generic_category().message(errno), {});
     }
     const std::unique_ptr<pcap_t, ClosePcap> capture(::pcap_fopen_offline(copy, message.data()));
     if (capture == nullptr) {
         (void)std::fclose(copy);
-        return failure(
+        return capture_failure(
             path, "is no capture: " + std::string(message.data()), "give a pcap or pcapng file"
         );
     }
@@ -99,10 +99,12 @@ Result<CaptureFile> CaptureFile::open(const std::filesystem::path& path) {
     struct stat status {};
 
     if (!file.is_open() || ::fstat(file.get(), &status) != 0) {
-        return failure(path, "cannot be read: " + std::generic_category().message(errno), {});
+        return capture_failure(
+            path, "cannot be read: " + std::generic_category().message(errno), {}
+        );
     }
     if (!S_ISREG(status.st_mode)) {
-        return failure(path, "is no regular file", "write the capture to a file first");
+        return capture_failure(path, "is no regular file", "write the capture to a file first");
     }
     const Result<int> link_type = link_type_of(path, file.get());
     if (!link_type) {
@@ -110,7 +112,7 @@ Result<CaptureFile> CaptureFile::open(const std::filesystem::path& path) {
     }
     if (link_type.value() != DLT_EN10MB) {
         const char* name = ::pcap_datalink_val_to_name(link_type.value());
-        return failure(
+        return capture_failure(
             path,
             "has link type " + std::string(name == nullptr ? "unknown" : name) + ", not Ethernet",
             "use `portcullis replay`, which converts some"

@@ -12,7 +12,7 @@ namespace portcullis::dataplane {
 
 namespace {
 
-constexpr std::size_t kHugePageBytes = std::size_t{2} << 20U;
+constexpr std::size_t kHugePageBytesMin = std::size_t{2} << 20U;
 
 std::string reason_of(int error) {
     return std::generic_category().message(error);
@@ -25,7 +25,7 @@ Result<Pages> allocate(std::size_t size) {
         return Error{{}, "no memory for an image of " + std::to_string(size) + " bytes", {}};
     }
     Pages pages(static_cast<std::byte*>(data), size);
-    if (size >= kHugePageBytes) {
+    if (size >= kHugePageBytesMin) {
         // Advice only: without huge pages everything works, a little slower.
         (void)::madvise(data, size, MADV_HUGEPAGE);
     }

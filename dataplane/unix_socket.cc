@@ -24,11 +24,11 @@ const sockaddr* as_generic(const sockaddr_un& address) {
     return reinterpret_cast<const sockaddr*>(&address);
 }
 
-Error failure(const std::filesystem::path& path, const std::string& what, std::string cure) {
+Error socket_failure(const std::filesystem::path& path, const std::string& what, std::string cure) {
     return {{}, "socket \"" + path.string() + "\": " + what, std::move(cure)};
 }
 
-std::string reason_of(int error) {
+std::string text_of_errno(int error) {
     return std::generic_category().message(error);
 }
 
@@ -108,7 +108,7 @@ Result<ListeningSocket> ListeningSocket::open(const std::filesystem::path& path)
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.native().size() >= sizeof(address.sun_path)) {
-        return failure(
+        return socket_failure(
             path,
             "the path has " + std::to_string(path.native().size()) + " bytes",
             "choose one of 1 to " + std::to_string(sizeof(address.sun_path) - 1)
@@ -120,22 +120,22 @@ Result<ListeningSocket> ListeningSocket::open(const std::filesystem::path& path)
     case Occupant::none: break;
     case Occupant::dead_socket: ::unlink(path.c_str()); break;
     case Occupant::listener:
-        return failure(
+        return socket_failure(
             path,
             "another process listens there",
             "stop the other dataplane, or choose another path with --socket"
         );
     case Occupant::other_file:
-        return failure(path, "a file is there that is no socket", "choose another --socket");
+        return socket_failure(path, "a file is there that is no socket", "choose another --socket");
     }
     FileDescriptor descriptor(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!descriptor.is_open()) {
-        return failure(path, reason_of(errno), {});
+        return socket_failure(path, text_of_errno(errno), {});
     }
     if (::bind(descriptor.get(), as_generic(address), sizeof(address)) != 0) {
-        return failure(
+        return socket_failure(
             path,
-            "cannot be made: " + reason_of(errno),
+            "cannot be made: " + text_of_errno(errno),
             "make the folder, writable for this user, or choose another path with --socket"
         );
     }
@@ -143,7 +143,7 @@ Result<ListeningSocket> ListeningSocket::open(const std::filesystem::path& path)
     if (::chmod(path.c_str(), kSocketMode) != 0 || ::listen(descriptor.get(), kBacklog) != 0) {
         const int error = errno;
         ::unlink(path.c_str());
-        return failure(path, reason_of(error), {});
+        return socket_failure(path, text_of_errno(error), {});
     }
     return ListeningSocket(std::move(descriptor), path);
 }

@@ -11,9 +11,9 @@ namespace portcullis::dataplane {
 
 namespace {
 
-constexpr std::size_t kBufferBytes = std::size_t{1} << 20U;
+constexpr std::size_t kFileBufferBytes = std::size_t{1} << 20U;
 
-Error failure(const std::filesystem::path& path, int error) {
+Error record_failure(const std::filesystem::path& path, int error) {
     return {
         {path.string(), 0, 0},
         "verdict records cannot be written: " + std::generic_category().message(error),
@@ -61,9 +61,9 @@ Result<VerdictRecorder> VerdictRecorder::open(const std::filesystem::path& path)
     }
     std::FILE* file = std::fopen(path.c_str(), "wbe");
     if (file == nullptr) {
-        return failure(path, errno);
+        return record_failure(path, errno);
     }
-    (void)std::setvbuf(file, nullptr, _IOFBF, kBufferBytes);
+    (void)std::setvbuf(file, nullptr, _IOFBF, kFileBufferBytes);
     return VerdictRecorder(file, path);
 }
 
@@ -96,7 +96,8 @@ std::optional<Error> VerdictRecorder::close() {
     const bool whole = !failed_ && std::fflush(file_.get()) == 0;
     const int error = errno;
     file_.reset();
-    return whole ? std::nullopt : std::optional<Error>(failure(path_, error == 0 ? EIO : error));
+    return whole ? std::nullopt
+                 : std::optional<Error>(record_failure(path_, error == 0 ? EIO : error));
 }
 
 }  // namespace portcullis::dataplane

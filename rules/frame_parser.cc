@@ -61,11 +61,6 @@ Payload payload_of_ether_type(std::uint16_t ether_type) noexcept {
     }
 }
 
-bool is_vlan(std::uint16_t ether_type) noexcept {
-    return ether_type == wire::kEtherTypeVlan || ether_type == wire::kEtherTypeQinQ
-           || ether_type == wire::kEtherTypeQinQOld;
-}
-
 // `count` bytes are not there to tell what this is. In a whole packet that is nobody's fault: it is then not
 // what it was read as. But the rest of a first fragment is in another one.
 void note_early_end(Cursor cursor, std::uint32_t count, Reason cut, Key& key) noexcept {
@@ -488,7 +483,7 @@ Payload parse_ethernet(Cursor& cursor, Key& key) noexcept {
     }
     std::uint16_t ether_type = load_be16(cursor.here() + 12);
     cursor.at += wire::kEthernetBytes;
-    while (is_vlan(ether_type)) {  // bounded by the budget of tags
+    while (wire::is_vlan_tag(ether_type)) {  // bounded by the budget of tags
         if (key.vlan_tags == kVlanTagsMax) {
             key.faults.add(Reason::encapsulation_depth);
             return Payload::other;

@@ -15,13 +15,13 @@ namespace portcullis {
 
 namespace {
 
-constexpr std::size_t kChecksumEnd =
+constexpr std::size_t kImageChecksumEnd =
     offsetof(ImageHeader, checksum) + sizeof(ImageHeader::checksum);
 
 // Collects what is wrong with an image; views are made only from sections that are in bounds.
-class Validator {
+class ImageValidator {
 public:
-    explicit Validator(std::span<const std::byte> bytes)
+    explicit ImageValidator(std::span<const std::byte> bytes)
         : bytes_(bytes) {}
 
     [[nodiscard]] Result<ImageView> run() {
@@ -265,11 +265,11 @@ private:
 }  // namespace
 
 std::uint64_t image_checksum(std::span<const std::byte> bytes) {
-    return XXH3_64bits(bytes.data() + kChecksumEnd, bytes.size() - kChecksumEnd);
+    return XXH3_64bits(bytes.data() + kImageChecksumEnd, bytes.size() - kImageChecksumEnd);
 }
 
 Result<ImageView> validate(std::span<const std::byte> bytes) {
-    return Validator(bytes).run();
+    return ImageValidator(bytes).run();
 }
 
 }  // namespace portcullis

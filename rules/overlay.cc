@@ -15,7 +15,7 @@ namespace portcullis {
 
 namespace {
 
-constexpr std::size_t kChecksumEnd =
+constexpr std::size_t kOverlayChecksumEnd =
     offsetof(OverlayHeader, checksum) + sizeof(OverlayHeader::checksum);
 
 RuleSet rule_bit(RuleIndex rule) {
@@ -105,9 +105,9 @@ ImageBytes lay_out(Tables& tables) {
 
 // --- Checking
 
-class Validator {
+class OverlayValidator {
 public:
-    Validator(std::span<const std::byte> bytes, unsigned rule_count)
+    OverlayValidator(std::span<const std::byte> bytes, unsigned rule_count)
         : bytes_(bytes)
         , rule_count_(rule_count) {}
 
@@ -247,11 +247,11 @@ ImageBytes compile_overlay(std::span<const OverlayExemption> exemptions, unsigne
 }
 
 Result<OverlayView> validate_overlay(std::span<const std::byte> bytes, unsigned rule_count) {
-    return Validator(bytes, rule_count).run();
+    return OverlayValidator(bytes, rule_count).run();
 }
 
 std::uint64_t overlay_checksum(std::span<const std::byte> bytes) {
-    return XXH3_64bits(bytes.data() + kChecksumEnd, bytes.size() - kChecksumEnd);
+    return XXH3_64bits(bytes.data() + kOverlayChecksumEnd, bytes.size() - kOverlayChecksumEnd);
 }
 
 }  // namespace portcullis

@@ -189,14 +189,14 @@ PolicyDifference diff(const Policy& before, const Policy& after, std::size_t tex
     Changes out(texts_max);
     compare(
         EntryKind::pool,
-        entries_of<PoolEntry>(before, before.pools),
-        entries_of<PoolEntry>(after, after.pools),
+        entries_of<DiffedPool>(before, before.pools),
+        entries_of<DiffedPool>(after, after.pools),
         out
     );
     compare(
         EntryKind::service_class,
-        entries_of<ClassEntry>(before, before.classes),
-        entries_of<ClassEntry>(after, after.classes),
+        entries_of<DiffedClass>(before, before.classes),
+        entries_of<DiffedClass>(after, after.classes),
         out
     );
     compare(

@@ -41,7 +41,7 @@ inline std::string class_name(const Policy& policy, ClassIndex index) {
     return index.value < policy.classes.size() ? policy.classes[index.value].name : "none";
 }
 
-struct PoolEntry {
+struct DiffedPool {
     const Policy* policy;
     const Pool* pool;
 
@@ -61,7 +61,7 @@ struct PoolEntry {
         return "class " + class_text() + ", subscribers " + length_text();
     }
 
-    [[nodiscard]] std::string difference(const PoolEntry& other) const {
+    [[nodiscard]] std::string difference(const DiffedPool& other) const {
         Differences out;
         out.add("class", class_text(), other.class_text());
         out.add("subscribers", length_text(), other.length_text());
@@ -69,7 +69,7 @@ struct PoolEntry {
     }
 };
 
-struct ClassEntry {
+struct DiffedClass {
     const Policy* policy;
     const ServiceClass* service_class;
 
@@ -103,11 +103,11 @@ struct ClassEntry {
         return text.empty() ? "pass everything" : text;
     }
 
-    void compare_rule(const ClassEntry& other, const std::string& rule, Differences& out) const {
+    void compare_rule(const DiffedClass& other, const std::string& rule, Differences& out) const {
         out.add("", text_of(action(rule), rule), text_of(other.action(rule), rule));
     }
 
-    [[nodiscard]] std::string difference(const ClassEntry& other) const {
+    [[nodiscard]] std::string difference(const DiffedClass& other) const {
         Differences out;
         for (const Rule& rule : policy->rules) {
             compare_rule(other, rule.name, out);

@@ -69,11 +69,6 @@ struct Places {
     std::uint32_t readable = 0;  // bytes of the frame that can be read
 };
 
-bool is_vlan(std::uint16_t type) noexcept {
-    return type == wire::kEtherTypeVlan || type == wire::kEtherTypeQinQ
-           || type == wire::kEtherTypeQinQOld;
-}
-
 // Finds the IP header behind tags and PPPoE. False for everything else.
 bool find_ip(FrameBytes frame, Family family, Places& places) noexcept {
     places.readable = std::min(frame.length, kHeaderBytesMax);
@@ -82,7 +77,7 @@ bool find_ip(FrameBytes frame, Family family, Places& places) noexcept {
         return false;
     }
     std::uint16_t type = load_be16(frame.data + at - 2);
-    for (unsigned tags = 0; is_vlan(type) && tags < kVlanTagsMax; ++tags) {
+    for (unsigned tags = 0; wire::is_vlan_tag(type) && tags < kVlanTagsMax; ++tags) {
         at += wire::kVlanTagBytes;
         if (places.readable < at) {
             return false;

@@ -9,7 +9,7 @@ namespace portcullis {
 namespace {
 
 // All of `text`, as digits.
-std::optional<unsigned> number(std::string_view text) noexcept {
+std::optional<unsigned> all_digits(std::string_view text) noexcept {
     unsigned out = 0;
     const char* const end = text.data() + text.size();
     const auto [stop, failure] = std::from_chars(text.data(), end, out);
@@ -21,6 +21,13 @@ std::string two_digits(std::int64_t value) {
 }
 
 }  // namespace
+
+UnixSeconds unix_now() noexcept {
+    return std::chrono::duration_cast<std::chrono::seconds>(
+               std::chrono::system_clock::now().time_since_epoch()
+    )
+        .count();
+}
 
 std::optional<UnixSeconds> day_start(int year, unsigned month, unsigned day) noexcept {
     const std::chrono::year_month_day date{
@@ -36,9 +43,9 @@ std::optional<UnixSeconds> parse_date(std::string_view text) noexcept {
     if (text.size() != kLength || text[4] != '-' || text[7] != '-') {
         return std::nullopt;
     }
-    const std::optional<unsigned> year = number(text.substr(0, 4));
-    const std::optional<unsigned> month = number(text.substr(5, 2));
-    const std::optional<unsigned> day = number(text.substr(8, 2));
+    const std::optional<unsigned> year = all_digits(text.substr(0, 4));
+    const std::optional<unsigned> month = all_digits(text.substr(5, 2));
+    const std::optional<unsigned> day = all_digits(text.substr(8, 2));
     if (!year || !month || !day) {
         return std::nullopt;
     }

@@ -15,6 +15,13 @@ inline constexpr std::uint16_t kEtherTypeQinQ = 0x88A8;     // IEEE 802.1ad serv
 inline constexpr std::uint16_t kEtherTypeQinQOld = 0x9100;  // before 802.1ad, still deployed
 inline constexpr std::uint16_t kEtherTypeMpls = 0x8847;     // RFC 3032 section 5
 inline constexpr std::uint16_t kEtherTypeMplsMulticast = 0x8848;
+
+// Whether a tag of four bytes follows the EtherType.
+[[nodiscard]] constexpr bool is_vlan_tag(std::uint16_t ether_type) noexcept {
+    return ether_type == kEtherTypeVlan || ether_type == kEtherTypeQinQ
+           || ether_type == kEtherTypeQinQOld;
+}
+
 inline constexpr std::uint16_t kEtherTypePppoeSession = 0x8864;  // RFC 2516 section 4
 inline constexpr std::uint16_t kEtherTypeBridged =
     0x6558;  // Ethernet in GRE (RFC 7637 section 3.2)

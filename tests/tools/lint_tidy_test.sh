@@ -67,6 +67,45 @@ expect 0 1 "nothing changed again"
 make_checkout "$work/second"
 expect 0 1 "another checkout of the same text"
 
+# Sources that are compiled alike are looked at together: these three cannot all stand in one unit.
+# make_three BODY: three sources; BODY is that of the third's function.
+make_three() {
+    make_checkout "$work/three"
+    local name entries=()
+    for name in a b c; do
+        printf 'namespace {\nint same() {\n    return 1;\n}\n}\nint %s(int value) {\n    return same() + value;\n}\n' $name >rules/$name.cc
+        entries+=("$(printf '{"directory": "%s/build", "file": "%s/rules/%s.cc", "command": "c++ -I%s -std=c++20 -Wshadow -o %s.o -c %s/rules/%s.cc"}' \
+            "$PWD" "$PWD" $name "$PWD" $name "$PWD" $name)")
+    done
+    sed -i 's/same/another/' rules/b.cc
+    printf '%s\n' "$1" >>rules/c.cc
+    printf '[%s,%s,%s]\n' "${entries[@]}" >build/compile_commands.json
+    git rm --quiet --cached rules/two.cc
+    git add --all rules
+    git rm --quiet --cached rules/two.cc
+}
+
+# expect_three STATUS TEXT WHAT: TEXT is in what is printed.
+expect_three() {
+    local output status=0
+    output=$(tools/lint_tidy --build build --no-cache 2>&1) || status=$?
+    if [[ $status -ne $1 ]] || ! grep -q "$2" <<<"$output" || ! grep -q "3 files, 0 remembered" <<<"$output"; then
+        fail "$3: exit status $status (expected $1), expected \"$2\": $output"
+    fi
+}
+
+make_three 'int d(int another) {
+    return another;
+}'
+expect_three 0 "rules/a.cc and 1 more" "two in one unit, the third apart"
+make_three 'int d() {
+    if (sizeof(int) == 4) return 1;
+    return 2;
+}'
+expect_three 1 "rules/c.cc:[0-9:]* error.*readability-braces-around-statements" "a finding in one of three"
+make_three 'int d() { return nothing; }'
+expect_three 1 "rules/c.cc:[0-9:]* error.*clang-diagnostic-error" "one of three that does not compile"
+
 if [[ $failures -ne 0 ]]; then
     echo "$failures checks failed" >&2
     exit 1

@@ -14,8 +14,6 @@ namespace portcullis::cli {
 
 namespace {
 
-// A change waits for the dataplane: control itself gives up before.
-constexpr std::chrono::seconds kChangeTimeout{180};
 constexpr std::size_t kAnswerBytesMax = std::size_t{64} << 20U;
 
 struct CloseCurl {

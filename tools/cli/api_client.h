@@ -12,6 +12,9 @@
 
 namespace portcullis::cli {
 
+// Of a request that changes something; control itself gives up before.
+inline constexpr std::chrono::seconds kChangeTimeout{180};
+
 struct ApiAddress {
     std::filesystem::path socket = "/run/portcullis/control.sock";
     std::string url;  // "http://127.0.0.1:9925"; empty: the socket

@@ -15,9 +15,6 @@ namespace portcullis::cli {
 
 namespace {
 
-// Control itself gives up before.
-constexpr std::chrono::seconds kChangeTimeout{180};
-
 std::string text_at(const Json& object, const char* key) {
     const auto found = object.find(key);
     return found != object.end() && found->is_string() ? printable(found->get<std::string>())

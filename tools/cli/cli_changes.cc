@@ -23,7 +23,7 @@ void add_json(CLI::App& command, bool& json) {
     command.add_flag("--json", json, "Print one JSON object instead of text");
 }
 
-constexpr const char* kStatus =
+constexpr const char* kChangeStatus =
     "Exit status: 0 done, 1 refused (with the reason and the cure on stderr), 2 "
     "portcullis-control does not answer\n"
     "or could not do it; the policy in force stays then.\n\n";
@@ -60,7 +60,7 @@ void add_apply(CLI::App& app, Action& action) {
     add_socket(*command, options->address);
     add_json(*command, options->json);
     command->footer(
-        std::string(kStatus)
+        std::string(kChangeStatus)
         + "Examples:\n"
           "  portcullis apply policy.toml --confirm-timeout 5m --comment 'ticket 4711'\n"
           "  portcullis apply policy.toml --dry-run\n"
@@ -79,7 +79,7 @@ void add_confirm(CLI::App& app, Action& action) {
     const auto options = std::make_shared<ConfirmOptions>();
     add_socket(*command, options->address);
     add_json(*command, options->json);
-    command->footer(std::string(kStatus) + "Examples:\n  portcullis confirm\n");
+    command->footer(std::string(kChangeStatus) + "Examples:\n  portcullis confirm\n");
     command->callback([&action, options] {
         action = [options](Console& console) {
             return run_confirm(*options, console);
@@ -101,7 +101,7 @@ void add_rollback(CLI::App& app, Action& action) {
     add_socket(*command, options->address);
     add_json(*command, options->json);
     command->footer(
-        std::string(kStatus)
+        std::string(kChangeStatus)
         + "A rollback is a change as well: rolling back twice without a number is where one "
           "began.\n\n"
           "Examples:\n"

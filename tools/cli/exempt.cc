@@ -12,15 +12,12 @@ namespace portcullis::cli {
 
 namespace {
 
-// Control itself gives up before.
-constexpr std::chrono::seconds kChangeTimeout{180};
-
-std::string text_at(const Json& object, const char* key) {
+std::string text_of(const Json& object, const char* key) {
     const Json& value = object.at(key);
     return value.is_null() ? "-" : printable(value.get<std::string>());
 }
 
-std::uint64_t number_at(const Json& object, const char* key) {
+std::uint64_t number_of(const Json& object, const char* key) {
     return object.at(key).get<std::uint64_t>();
 }
 
@@ -62,27 +59,27 @@ ask(const ApiAddress& address, const ApiCall& call, bool json, Console& console,
 
 // "100.64.7.9 smtp: effective", and what happened to the subscriber so far.
 void print_touched(const Json& answer, const char* done, Console& console) {
-    const std::string outcome = text_at(answer, "outcome");
+    const std::string outcome = text_of(answer, "outcome");
     for (const Json& one : answer.at("exemptions")) {
         const std::string verb = outcome == "dry-run" ? "would be exempt"
                                  : outcome == "waiting"
                                      ? std::string(done) + ", waits for a dataplane"
                                      : done;
-        console.out << text_at(one, "subscriber") << ' ' << text_at(one, "rule") << ": " << verb
+        console.out << text_of(one, "subscriber") << ' ' << text_of(one, "rule") << ": " << verb
                     << '\n';
         if (const auto problem = one.find("problem"); problem != one.end()) {
             console.out << "  without effect now: " << printable(problem->get<std::string>())
                         << '\n';
         }
         if (const Json& drops = one.at("dropped_so_far"); !drops.is_null()) {
-            console.out << "  dropped so far by " << text_at(drops, "rule") << ": "
-                        << to_text(number_at(drops, "frames"), console.style) << " frames, "
-                        << to_text(number_at(drops, "flows"), console.style) << " connections\n";
+            console.out << "  dropped so far by " << text_of(drops, "rule") << ": "
+                        << to_text(number_of(drops, "frames"), console.style) << " frames, "
+                        << to_text(number_of(drops, "flows"), console.style) << " connections\n";
         }
         if (const Json& passed = one.at("passed");
-            !passed.is_null() && outcome != "dry-run" && number_at(passed, "frames") != 0) {
-            console.out << "  let pass: " << to_text(number_at(passed, "frames"), console.style)
-                        << " frames, " << to_text(number_at(passed, "flows"), console.style)
+            !passed.is_null() && outcome != "dry-run" && number_of(passed, "frames") != 0) {
+            console.out << "  let pass: " << to_text(number_of(passed, "frames"), console.style)
+                        << " frames, " << to_text(number_of(passed, "flows"), console.style)
                         << " connections\n";
         }
     }
@@ -102,49 +99,49 @@ void print_list(const Json& answer, Console& console) {
     for (const Json& one : answer.at("exemptions")) {
         const Json& passed = one.at("passed");
         const auto count = [&](const char* key) {
-            return passed.is_null() ? Cell("-") : Cell(number_at(passed, key));
+            return passed.is_null() ? Cell("-") : Cell(number_of(passed, key));
         };
         const auto problem = one.find("problem");
         table.add_row(
-            {text_at(one, "subscriber"),
-             text_at(one, "rule"),
-             text_at(one, "expires"),
+            {text_of(one, "subscriber"),
+             text_of(one, "rule"),
+             text_of(one, "expires"),
              count("frames"),
              count("flows"),
-             text_at(one, "user"),
-             text_at(one, "reference"),
+             text_of(one, "user"),
+             text_of(one, "reference"),
              problem == one.end()
-                 ? Cell(text_at(one, "reason"))
+                 ? Cell(text_of(one, "reason"))
                  : Cell("without effect: " + printable(problem->get<std::string>()), Colour::red)}
         );
     }
     console.out
         << (table.empty() ? "no exemption but those of the policy\n" : table.render(console.style))
-        << to_text(number_at(answer, "policy_exemptions"), console.style)
+        << to_text(number_of(answer, "policy_exemptions"), console.style)
         << " more in the policy\n";
 }
 
 void print_shadow(const Json& answer, Console& console) {
-    const std::string state = text_at(answer, "state");
+    const std::string state = text_of(answer, "state");
     if (state == "none") {
         console.out << "no shadow policy: portcullis apply --shadow FILE begins one\n";
         return;
     }
     const Json& judged = answer.at("judged_frames");
-    console.out << text_at(answer, "file") << ": " << state << ", "
+    console.out << text_of(answer, "file") << ": " << state << ", "
                 << static_cast<std::uint64_t>(answer.at("seconds").get<double>()) << " s since "
-                << text_at(answer, "since") << '\n';
+                << text_of(answer, "since") << '\n';
     if (state == "ended") {
-        console.out << "ended " << text_at(answer, "ended") << ": " << text_at(answer, "end_reason")
+        console.out << "ended " << text_of(answer, "ended") << ": " << text_of(answer, "end_reason")
                     << '\n';
     }
-    if (const std::uint64_t restarts = number_at(answer, "dataplane_restarts"); restarts != 0) {
+    if (const std::uint64_t restarts = number_of(answer, "dataplane_restarts"); restarts != 0) {
         console.out << "the dataplane has restarted " << restarts
                     << " times: these counts began with the last\n";
     }
-    console.out << to_text(number_at(judged, "outbound"), console.style) << " frames outbound, "
-                << to_text(number_at(judged, "inbound"), console.style) << " inbound judged; "
-                << to_text(number_at(answer, "differing_frames"), console.style) << " differ\n";
+    console.out << to_text(number_of(judged, "outbound"), console.style) << " frames outbound, "
+                << to_text(number_of(judged, "inbound"), console.style) << " inbound judged; "
+                << to_text(number_of(answer, "differing_frames"), console.style) << " differ\n";
     Table differences(
         {{"difference"},
          {"direction"},
@@ -155,12 +152,12 @@ void print_shadow(const Json& answer, Console& console) {
     );
     for (const Json& one : answer.at("differences")) {
         differences.add_row(
-            {text_at(one, "difference"),
-             text_at(one, "direction"),
-             text_at(one, "reason"),
-             text_at(one, "rule"),
-             Cell(number_at(one, "frames")),
-             Cell(number_at(one, "bytes"))}
+            {text_of(one, "difference"),
+             text_of(one, "direction"),
+             text_of(one, "reason"),
+             text_of(one, "rule"),
+             Cell(number_of(one, "frames")),
+             Cell(number_of(one, "bytes"))}
         );
     }
     Table subscribers(
@@ -168,9 +165,9 @@ void print_shadow(const Json& answer, Console& console) {
     );
     for (const Json& one : answer.at("subscribers")) {
         subscribers.add_row(
-            {text_at(one, "subscriber"),
-             Cell(number_at(one, "pass-to-drop")),
-             Cell(number_at(one, "drop-to-pass"))}
+            {text_of(one, "subscriber"),
+             Cell(number_of(one, "pass-to-drop")),
+             Cell(number_of(one, "drop-to-pass"))}
         );
     }
     if (!differences.empty()) {
@@ -178,9 +175,9 @@ void print_shadow(const Json& answer, Console& console) {
     }
     if (!subscribers.empty()) {
         console.out << '\n' << subscribers.render(console.style);
-        console.out << to_text(number_at(answer, "differing_subscribers"), console.style)
+        console.out << to_text(number_of(answer, "differing_subscribers"), console.style)
                     << " subscribers differ";
-        if (const std::uint64_t lost = number_at(answer, "overflow_frames"); lost != 0) {
+        if (const std::uint64_t lost = number_of(answer, "overflow_frames"); lost != 0) {
             console.out << "; " << to_text(lost, console.style)
                         << " frames are of more than could be named";
         }

@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::seconds kAnswerWithin{5};
 constexpr std::chrono::milliseconds kPause{2};
 
 // The rules of the policy in force, by number; empty when control does not answer.
@@ -134,13 +134,14 @@ Result<JudgedFrameTotals> follow_judged_frames(
     if (!filter) {
         return filter.errors();
     }
-    Result<DataplaneClient> client = DataplaneClient::connect(choice.dataplane_socket, kPatience);
+    Result<DataplaneClient> client =
+        DataplaneClient::connect(choice.dataplane_socket, kAnswerWithin);
     if (!client) {
         return client.errors();
     }
     const StopSignals signals;
     const std::uint64_t lost_before = lost_by(*client.value().counters());
-    const Result<CaptureMapping> mapping = client.value().capture(filter.value(), kPatience);
+    const Result<CaptureMapping> mapping = client.value().capture(filter.value(), kAnswerWithin);
     if (!mapping) {
         return mapping.errors();
     }

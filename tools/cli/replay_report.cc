@@ -14,7 +14,7 @@ namespace portcullis::cli {
 
 namespace {
 
-std::string rule_name(const Policy& policy, std::uint8_t rule) {
+std::string name_of_rule(const Policy& policy, std::uint8_t rule) {
     return rule < policy.rules.size() ? policy.rules[rule].name : "-";
 }
 
@@ -50,7 +50,7 @@ Table verdict_table(const ReplayAnswer& answer) {
         out.add_row(
             {Cell(label(row.verdict), row.verdict == Verdict::drop ? Colour::red : Colour::green),
              Cell(label(row.reason)),
-             rule_name(answer.compiled.policy, row.rule),
+             name_of_rule(answer.compiled.policy, row.rule),
              label(row.direction),
              row.tally.frames,
              row.tally.bytes,
@@ -72,7 +72,7 @@ void add_drops(
         table.add_row(
             {shown,
              cause.rule == kNoRule ? std::string(label(cause.reason))
-                                   : rule_name(policy, cause.rule),
+                                   : name_of_rule(policy, cause.rule),
              cause.tally.frames,
              cause.tally.bytes,
              cause.tally.flows}

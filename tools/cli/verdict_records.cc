@@ -13,7 +13,7 @@ namespace portcullis::cli {
 
 namespace {
 
-constexpr std::size_t kBufferBytes = std::size_t{1} << 20U;
+constexpr std::size_t kFileBufferBytes = std::size_t{1} << 20U;
 
 Error wrong_record(std::uint64_t number) {
     return {
@@ -48,7 +48,7 @@ Result<VerdictRecordReader> VerdictRecordReader::open(const std::filesystem::pat
                 + std::generic_category().message(errno),
             ""};
     }
-    (void)std::setvbuf(file, nullptr, _IOFBF, kBufferBytes);
+    (void)std::setvbuf(file, nullptr, _IOFBF, kFileBufferBytes);
     return VerdictRecordReader(file);
 }
 
