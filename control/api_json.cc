@@ -1,5 +1,6 @@
 #include "control/api_json.h"
 
+#include "control/heartbeat.h"
 #include "control/subscriber_series.h"
 #include "control/watch_json.h"
 #include "rules/utc_time.h"
@@ -231,7 +232,7 @@ Json dataplane_json(const CounterMapping& counters, const std::vector<WorkerLoad
             {{"generation", worker.generation.read()},
              {"busy_ratio", load.busy_ratio},
              {"cycles_per_frame", load.cycles_per_frame},
-             {"heartbeat_unix_ns", worker.heartbeat_unix_ns.read()}}
+             {"heartbeat_unix_ns", heartbeat_unix_time(worker).count()}}
         );
     }
     Json ports = Json::array();

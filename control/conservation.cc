@@ -1,5 +1,7 @@
 #include "control/conservation.h"
 
+#include "control/heartbeat.h"
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -50,10 +52,9 @@ std::int64_t least_difference(const WorkerCounters& worker, unsigned side) {
 // counted. That it stands is for others to say (health.h). Once a capture has been judged whole, nobody has frames in
 // his hands.
 bool stands(const CounterMapping& counters, const WorkerCounters& worker) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    const std::uint64_t heartbeat = worker.heartbeat_unix_ns.read();
-    return heartbeat != 0 && counters.header().finished.load(std::memory_order_acquire) == 0
-           && std::chrono::nanoseconds(heartbeat) + kSilence < now;
+    return worker.heartbeat_ns.read() != 0
+           && counters.header().finished.load(std::memory_order_acquire) == 0
+           && heartbeat_age(worker) > kSilence;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "control/health.h"
 
 #include "control/conservation.h"
+#include "control/heartbeat.h"
 
 #include <chrono>
 
@@ -9,12 +10,7 @@ namespace portcullis {
 namespace {
 
 // Workers renew their heartbeat every 100 ms.
-constexpr double kHeartbeatAgeMaxSeconds = 3;
-
-double age_seconds(std::uint64_t unix_ns) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration<double>(now).count() - static_cast<double>(unix_ns) / 1e9;
-}
+constexpr std::chrono::seconds kHeartbeatAgeMax{3};
 
 }  // namespace
 
@@ -33,7 +29,7 @@ std::vector<std::string> health_problems(const Summary& summary, const Publisher
     // Where a capture has been judged whole, no worker has anything left to do.
     const bool finished = counters.header().finished.load(std::memory_order_relaxed) != 0;
     for (std::size_t i = 0; !finished && i < counters.workers().size(); ++i) {
-        if (age_seconds(counters.workers()[i].heartbeat_unix_ns.read()) > kHeartbeatAgeMaxSeconds) {
+        if (heartbeat_age(counters.workers()[i]) > kHeartbeatAgeMax) {
             out.push_back("worker " + std::to_string(i) + " does not run");
         }
     }

@@ -1,6 +1,7 @@
 #include "control/metrics.h"
 
 #include "control/conservation.h"
+#include "control/heartbeat.h"
 #include "control/metric_families.h"
 #include "control/signature_metrics.h"
 #include "control/subscriber_series.h"
@@ -177,7 +178,7 @@ void add_workers(MetricFamilies& out, const Summary& summary) {
         const WorkerCounters& worker = summary.counters->workers()[i];
         out.add(
             {{"worker", std::to_string(i)}},
-            static_cast<double>(worker.heartbeat_unix_ns.read()) / 1e9
+            std::chrono::duration<double>(heartbeat_unix_time(worker)).count()
         );
     }
 }

@@ -53,6 +53,8 @@ struct ShadowState {
     std::string file;                             // as the operator called it
     std::chrono::system_clock::time_point since;  // of these counts
     std::chrono::system_clock::time_point ended;
+    std::chrono::steady_clock::time_point judged_from;  // since, by a clock that nobody sets
+    std::chrono::steady_clock::time_point judged_until;
     std::string end_reason;               // empty while it is on
     unsigned restarts = 0;                // of the dataplane, each of which began the counts anew
     std::vector<std::string> rule_names;  // the shadow's, by RuleIndex

@@ -114,6 +114,7 @@ Result<ApplyOutcome> Publisher::start_shadow(unsigned restarts) {
     state->on = true;
     state->file = shadow_->file;
     state->since = std::chrono::system_clock::now();
+    state->judged_from = std::chrono::steady_clock::now();
     state->restarts = restarts;
     state->rule_names = shadow_->policy.policy.rule_names;
     state->running_rule_names = desired_->policy.rule_names;
@@ -144,6 +145,7 @@ void Publisher::shadow_ended(const std::string& reason) {
     auto state = std::make_shared<ShadowState>(*shadow());
     state->on = false;
     state->ended = std::chrono::system_clock::now();
+    state->judged_until = std::chrono::steady_clock::now();
     state->end_reason = reason;
     spdlog::info("the shadow policy {} has ended: {}", state->file, reason);
     const std::lock_guard lock(mutex_);

@@ -157,10 +157,10 @@ Json report(const ShadowState& state) {
     if (state.file.empty()) {
         return out;
     }
-    const auto until = state.on ? std::chrono::system_clock::now() : state.ended;
+    const auto until = state.on ? std::chrono::steady_clock::now() : state.judged_until;
     out["file"] = state.file;
     out["since"] = utc(state.since);
-    out["seconds"] = std::max(0.0, std::chrono::duration<double>(until - state.since).count());
+    out["seconds"] = std::chrono::duration<double>(until - state.judged_from).count();
     out["dataplane_restarts"] = state.restarts;
     if (!state.on) {
         out["ended"] = utc(state.ended);

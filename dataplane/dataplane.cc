@@ -207,12 +207,10 @@ Errors Dataplane::run() {
 
 // Whether every worker has given a sign of life lately.
 bool Dataplane::workers_are_alive() {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    const auto latest =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(now - kWorkerSilenceMax);
+    const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
     for (unsigned worker = 0; worker < options_.workers; ++worker) {
-        if (counters_->worker(worker).heartbeat_unix_ns.read()
-            < static_cast<std::uint64_t>(latest.count())) {
+        const std::chrono::nanoseconds last(counters_->worker(worker).heartbeat_ns.read());
+        if (last + kWorkerSilenceMax < now) {
             return false;
         }
     }

@@ -79,8 +79,8 @@ void Housekeeping::look_around() noexcept {
                                      ? PatternScanner{}
                                      : policy->patterns->scanner(worker_);
     state_.counters->generation.set(policy == nullptr ? 0 : policy->generation.value);
-    state_.counters->heartbeat_unix_ns.set(coarse_ns(CLOCK_REALTIME_COARSE));
     const std::uint64_t now_ns = coarse_ns(CLOCK_MONOTONIC_COARSE);
+    state_.counters->heartbeat_ns.set(now_ns);
     state_.now_s = static_cast<std::uint32_t>(now_ns / kNsPerSecond);
     state_.watch.refill(now_ns);
 }

@@ -18,7 +18,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
-inline constexpr std::uint32_t kCounterVersion = 5;
+inline constexpr std::uint32_t kCounterVersion = 6;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
@@ -124,11 +124,12 @@ struct alignas(128) WorkerCounters {
     Counter
         unwatched_frames;  // outbound, dropped by a rule, of subscribers that are not under watch
     Counter turns;
-    Counter busy_turns;         // turns that received at least one frame
-    Counter busy_cycles;        // of the TSC, in busy turns
-    Counter cycles;             // of the TSC, in all turns
-    Counter generation;         // of the policy that the last turn used, 0 before the first
-    Counter heartbeat_unix_ns;  // coarse: renewed at least every 100 ms while the worker runs
+    Counter busy_turns;   // turns that received at least one frame
+    Counter busy_cycles;  // of the TSC, in busy turns
+    Counter cycles;       // of the TSC, in all turns
+    Counter generation;   // of the policy that the last turn used, 0 before the first
+    // CLOCK_MONOTONIC, one for all processes; coarse, and renewed at least every 100 ms while the worker runs.
+    Counter heartbeat_ns;
     // Answers to rejected frames, by AnswerKind: frames of our own making, which none of the above holds.
     std::array<FrameCounter, kAnswerKindCount> answers;
     Counter answers_limited;     // rejected frames without an answer: there were too many

@@ -41,9 +41,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::uint64_t unix_ns() {
+std::uint64_t monotonic_ns() {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                          std::chrono::system_clock::now().time_since_epoch()
+                                          std::chrono::steady_clock::now().time_since_epoch()
     )
                                           .count());
 }
@@ -55,7 +55,7 @@ struct Stage {
         std::ofstream(source.file()) << policy_text(pool_text("100.64.0.0/22"));
         dataplane.emplace(folder.path() / "dp.sock");
         for (unsigned worker = 0; worker < 2; ++worker) {
-            dataplane->counters().worker(worker).heartbeat_unix_ns.set(unix_ns());
+            dataplane->counters().worker(worker).heartbeat_ns.set(monotonic_ns());
         }
         Errors problem;
         LayoutStore layout({}, problem);
@@ -229,7 +229,7 @@ TEST_CASE("/healthz is 200 when the filter works, 503 with the reason when not")
     Stage stage;
     CHECK(stage.ask("/healthz").status == 200);
     SECTION("a worker that hangs") {
-        stage.dataplane->counters().worker(1).heartbeat_unix_ns.set(unix_ns() - 60'000'000'000);
+        stage.dataplane->counters().worker(1).heartbeat_ns.set(monotonic_ns() - 60'000'000'000);
         const HttpAnswer answer = stage.ask("/healthz");
         CHECK(answer.status == 503);
         CHECK(json::parse(answer.body)["problems"][0] == "worker 1 does not run");

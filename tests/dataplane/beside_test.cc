@@ -222,8 +222,7 @@ TEST_CASE("a shadow policy counts what differs, exactly, and changes nothing") {
     CHECK(verdicts == alone.judge(all));
     CHECK(shadowed.judge(inbound, Direction::inbound) == alone.judge(inbound, Direction::inbound));
     // Without what pads the block behind its last counter.
-    constexpr std::size_t kCounterBytes =
-        offsetof(WorkerCounters, heartbeat_unix_ns) + sizeof(Counter);
+    constexpr std::size_t kCounterBytes = offsetof(WorkerCounters, heartbeat_ns) + sizeof(Counter);
     CHECK(std::memcmp(&shadowed.counters, &alone.counters, kCounterBytes) == 0);
     CHECK(
         std::memcmp(

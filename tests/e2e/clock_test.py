@@ -7,8 +7,10 @@ Usage: PORTCULLIS_BIN=build/release/bin tests/e2e/clock_test.py [-v] [TEST...]
 
 import datetime
 import json
+import signal
 import time
 import unittest
+import urllib.error
 
 from changes import DONE, Operator, metrics, policy_text, start_dataplane, write_policies, write_stream
 from clock import DAY, HOUR, Clock
@@ -44,6 +46,12 @@ class ClockTest(unittest.TestCase):
             return json.loads(http_get(self.control.port, "/healthz"))["ready"]
         except OSError:
             return False
+
+    def problems(self):
+        try:
+            return json.loads(http_get(self.control.port, "/healthz"))["problems"]
+        except urllib.error.HTTPError as refused:
+            return json.loads(refused.read())["problems"]
 
     def assert_done(self, ran):
         self.assertEqual(ran.returncode, DONE, ran.stdout + ran.stderr + self.control.log())
@@ -142,6 +150,19 @@ class ClockTest(unittest.TestCase):
         frames = 'portcullis_frames_total{direction="outbound",verdict="drop"}'
         before = metrics(self.control)[frames]
         wait_for(lambda: metrics(self.control)[frames] > before, "frames go on")
+
+
+    def test_a_worker_that_stands_is_told_whatever_the_clock_says(self):
+        for ahead in [-HOUR, HOUR, -400 * DAY]:
+            self.assertEqual(self.problems(), [])
+            self.dataplane.signal(signal.SIGSTOP)
+            self.addCleanup(self.dataplane.signal, signal.SIGCONT)
+            self.clock.set_ahead(ahead)
+            wait_for(lambda: "worker 0 does not run" in self.problems(), f"the worker stands, {ahead} s ahead", 30)
+            heartbeat = metrics(self.control)['portcullis_worker_heartbeat_timestamp_seconds{worker="0"}']
+            self.assertLess(abs(heartbeat - self.clock.now()), 60)
+            self.dataplane.signal(signal.SIGCONT)
+            wait_for(self.is_ready, f"ready, {ahead} s ahead")
 
 
 if __name__ == "__main__":
