@@ -1,10 +1,10 @@
 // The subcommand stages.
 #include "bench/command.h"
 #include "bench/dpdk_memory.h"
-#include "bench/isa_option.h"
 #include "bench/segment_bench.h"
 #include "bench/stage_bench.h"
 #include "dataplane/eal.h"
+#include "dataplane/isa_option.h"
 
 #include <CLI/CLI.hpp>
 
@@ -171,7 +171,7 @@ void add_stages(CLI::App& app, Action& action) {
     command->add_option("--runs", options->runs, "Runs, of which the median counts")
         ->check(CLI::Range(1U, 1000U))
         ->capture_default_str();
-    add_isa(*command, options->isa);
+    dataplane::add_isa(*command, options->isa);
     command->add_flag(
         "--few",
         options->few,

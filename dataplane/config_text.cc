@@ -62,11 +62,6 @@ struct Named {
 constexpr std::array<Named<Verdict>, 2> kVerdicts = {
     {{"pass", Verdict::pass}, {"drop", Verdict::drop}}};
 constexpr std::array<Named<Idle>, 2> kIdles = {{{"sleep", Idle::sleep}, {"poll", Idle::poll}}};
-constexpr std::array<Named<std::optional<Isa>>, 4> kIsas = {
-    {{"auto", std::nullopt},
-     {"baseline", Isa::baseline},
-     {"avx2", Isa::avx2},
-     {"avx512", Isa::avx512}}};
 
 // One text while it is read.
 class Reader {
@@ -80,7 +75,7 @@ public:
         read_pairs();
         read_workers();
         read_choice("idle", kIdles, out_.idle);
-        read_choice("isa", kIsas, out_.isa);
+        read_choice("isa", kIsaChoices, out_.isa);
         read_choice("before_policy", kVerdicts, out_.before_policy);
         out_.wait_for_policy = top_.boolean("wait_for_policy", out_.wait_for_policy);
         out_.test_mode = top_.boolean("test_mode", out_.test_mode);
@@ -143,12 +138,10 @@ private:
         where = static_cast<Number>(value->number);
     }
 
-    template <typename Value, std::size_t kCount>
-    void read_choice(
-        std::string_view key,
-        const std::array<Named<Value>, kCount>& choices,
-        Value& where
-    ) {
+    // Choices have a name and a value.
+    template <typename Choice, typename Value, std::size_t kCount>
+    void
+    read_choice(std::string_view key, const std::array<Choice, kCount>& choices, Value& where) {
         const TextValue* const value = top_.find(key, TextKind::string);
         if (value == nullptr) {
             return;

@@ -10,21 +10,20 @@ namespace {
 
 struct Variant {
     Isa isa;
-    const char* label;
     ReadPlain read_plain;
 };
 
 constexpr std::array kVariants = {
-    Variant{Isa::baseline, "baseline", baseline::read_plain},
+    Variant{Isa::baseline, baseline::read_plain},
 #ifdef PORTCULLIS_WITH_avx2
-    Variant{Isa::avx2, "avx2", avx2::read_plain},
+    Variant{Isa::avx2, avx2::read_plain},
 #else
-    Variant{Isa::avx2, "avx2", nullptr},
+    Variant{Isa::avx2, nullptr},
 #endif
 #ifdef PORTCULLIS_WITH_avx512
-    Variant{Isa::avx512, "avx512", avx512::read_plain},
+    Variant{Isa::avx512, avx512::read_plain},
 #else
-    Variant{Isa::avx512, "avx512", nullptr},
+    Variant{Isa::avx512, nullptr},
 #endif
 };
 
@@ -50,7 +49,8 @@ bool is_supported(Isa isa) noexcept {
 }  // namespace
 
 const char* label(Isa isa) noexcept {
-    return variant_of(isa).label;
+    const auto* const found = std::ranges::find(kIsaChoices, isa, &IsaChoice::value);
+    return found->name.data();  // a literal, so its end is marked
 }
 
 std::vector<Isa> runnable_isas() {

@@ -4,8 +4,10 @@
 #include "dataplane/plain_stage.h"
 #include "rules/result.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace portcullis::dataplane {
@@ -16,6 +18,18 @@ enum class Isa : std::uint8_t {
     avx2,
     avx512
 };
+
+// What an operator writes for an instruction set; nothing: the fastest that is runnable.
+struct IsaChoice {
+    std::string_view name;
+    std::optional<Isa> value;
+};
+
+inline constexpr std::array<IsaChoice, 4> kIsaChoices = {
+    {{"auto", std::nullopt},
+     {"baseline", Isa::baseline},
+     {"avx2", Isa::avx2},
+     {"avx512", Isa::avx512}}};
 
 [[nodiscard]] const char* label(Isa isa) noexcept;
 

@@ -3,6 +3,7 @@
 #include "dataplane/config_text.h"
 #include "dataplane/cpu_list.h"
 #include "dataplane/exit_status.h"
+#include "dataplane/isa_option.h"
 #include "rules/counter_layout.h"
 #include "rules/watch_table.h"
 
@@ -27,21 +28,6 @@ const std::map<std::string, ReplayDirection> kDirections = {
     {"by-source", ReplayDirection::by_source}};
 
 const std::map<std::string, Idle> kIdles = {{"sleep", Idle::sleep}, {"poll", Idle::poll}};
-
-const std::map<std::string, std::optional<Isa>> kIsas = {
-    {"auto", std::nullopt},
-    {label(Isa::baseline), Isa::baseline},
-    {label(Isa::avx2), Isa::avx2},
-    {label(Isa::avx512), Isa::avx512}};
-
-std::vector<std::string> isa_names() {
-    std::vector<std::string> out;
-    out.reserve(kIsas.size());
-    for (const auto& [name, isa] : kIsas) {
-        out.push_back(name);
-    }
-    return out;
-}
 
 // A value by its name. The names stand in the option's type already.
 template <typename Value>
@@ -185,15 +171,7 @@ void describe_workers(CLI::App& app, Options& options, Raw& raw) {
     )
         ->transform(one_of(kIdles))
         ->type_name("sleep|poll");
-    app.add_option_function<std::string>(
-           "--isa",
-           [&options](const std::string& name) { options.isa = kIsas.at(name); },
-           "Instruction set that frames are read with; auto (default): the fastest that this "
-           "processor has"
-    )
-        ->check(CLI::IsMember(isa_names()).description(""))
-        ->envname("PORTCULLIS_ISA")
-        ->type_name("auto|baseline|avx2|avx512");
+    add_isa(app, options.isa)->envname("PORTCULLIS_ISA");
     app.add_option(
            "--reject-rate",
            options.reject_rate,
