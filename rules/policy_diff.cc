@@ -59,6 +59,28 @@ void sort_by_key(std::vector<Entry>& entries) {
     }
 }
 
+template <typename Entry>
+bool differs(const Entry& before, const Entry& after) {
+    return !before.difference(after).empty();
+}
+
+// Of a million exemptions nearly all are the same, or nearly all have another reason.
+bool differs(const ExemptionEntry& before, const ExemptionEntry& after) {
+    return !before.says_the_same(after);
+}
+
+template <typename Entry>
+void compare_pair(EntryKind kind, const Entry& before, const Entry& after, Changes& out) {
+    if (!differs(before, after)) {
+        return;
+    }
+    if (out.wants_text()) {
+        out.add({Change::changed, kind, after.name(), before.difference(after)});
+    } else {
+        out.count(Change::changed);
+    }
+}
+
 // Walks two sorted lists. Equal keys are compared pair by pair, what is left over was added or removed.
 template <typename Entry>
 void compare(EntryKind kind, std::vector<Entry> before, std::vector<Entry> after, Changes& out) {
@@ -77,9 +99,7 @@ void compare(EntryKind kind, std::vector<Entry> before, std::vector<Entry> after
             out.add(Change::added, kind, *new_one);
             ++new_one;
         } else {
-            if (std::string difference = old_one->difference(*new_one); !difference.empty()) {
-                out.add({Change::changed, kind, new_one->name(), std::move(difference)});
-            }
+            compare_pair(kind, *old_one, *new_one, out);
             ++old_one;
             ++new_one;
         }

@@ -85,6 +85,12 @@ TEST_CASE("exemptions of a list are the same as written one by one") {
     CHECK(counted.added == 2);
     CHECK(counted.total() == 2);
     CHECK(diff(listed, base, 0).removed == 2);
+    Policy other_words = listed;
+    other_words.exemptions.back().reason = "leased line";
+    const PolicyDifference worded = diff(listed, other_words, 0);
+    CHECK(worded.changed == 1);
+    CHECK(worded.total() == 1);
+    CHECK(worded.changes.empty());
 }
 
 TEST_CASE("order and grouping of exemptions do not matter, their words do") {
