@@ -97,6 +97,17 @@ class PackagesTest(unittest.TestCase):
         for path in [*named, "/usr/share/portcullis/prometheus/dashboard.json"]:
             self.assertTrue((self.folder / "dashboards" / path.lstrip("/")).is_file(), path)
 
+    def test_links_of_pages_lead_to_pages(self):
+        folder = self.folder / "pages"
+        run("dpkg-deb", "-x", self.new["portcullis"], folder)
+        links = [
+            (page, target)
+            for page in folder.rglob("*.md") if "doc" in page.parts
+            for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)\s]*)?\)", page.read_text())
+        ]
+        self.assertGreater(len(links), 3)
+        self.assertEqual([f"{page.name}: {to}" for page, to in links if not (page.parent / to).is_file()], [])
+
     def test_completion_knows_commands_and_options(self):
         binaries = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin"))
         script = ROOT / "packaging" / "portcullis.bash-completion"
