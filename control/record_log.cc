@@ -67,20 +67,6 @@ std::optional<std::size_t> next_record(RecordLog::Record bytes) {
     return std::nullopt;
 }
 
-bool write_record_at(int file, RecordLog::Record bytes, std::uint64_t offset) {
-    while (!bytes.empty()) {
-        const ssize_t written =
-            ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (written < 0 && errno != EINTR) {
-            return false;
-        }
-        const auto done = static_cast<std::size_t>(written < 0 ? 0 : written);
-        bytes = bytes.subspan(done);
-        offset += done;
-    }
-    return true;
-}
-
 void append_bytes(std::vector<std::byte>& out, RecordLog::Record bytes) {
     const std::size_t had = out.size();
     out.resize(had + bytes.size());
@@ -205,7 +191,7 @@ Result<std::monostate> RecordLog::append(Record record) {
     std::vector<std::byte> bytes;
     bytes.reserve(bytes_of(record.size()));
     append_record(bytes, record);
-    if (!write_record_at(file_.get(), bytes, bytes_) || ::fdatasync(file_.get()) != 0) {
+    if (!write_at(file_.get(), bytes, bytes_) || ::fdatasync(file_.get()) != 0) {
         Error error = unwritable("cannot be written");
         static_cast<void>(cut_to(bytes_));
         return error;
@@ -239,7 +225,7 @@ Result<std::monostate> RecordLog::rewrite(const std::function<void(const Sink&)>
     std::uint64_t written = 0;
     bool whole = true;
     const auto flush = [&] {
-        whole = whole && write_record_at(file.get(), piece, written);
+        whole = whole && write_at(file.get(), piece, written);
         written += piece.size();
         piece.clear();
     };

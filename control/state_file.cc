@@ -22,24 +22,25 @@ struct StateHeader {
     std::uint64_t checksum = 0;  // XXH3 of the payload
 };
 
-bool write_at(int file, std::span<const std::byte> bytes, off_t offset) {
-    while (!bytes.empty()) {
-        const ssize_t written = ::pwrite(file, bytes.data(), bytes.size(), offset);
-        if (written < 0 && errno != EINTR) {
-            return false;
-        }
-        const auto done = static_cast<std::size_t>(written < 0 ? 0 : written);
-        bytes = bytes.subspan(done);
-        offset += static_cast<off_t>(done);
-    }
-    return true;
-}
-
 Error unusable_state(const std::filesystem::path& path, const std::string& why) {
     return {{path.string(), 0, 0}, why, "totals that it held are lost; it will be written anew"};
 }
 
 }  // namespace
+
+bool write_at(int file, std::span<const std::byte> bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t written =
+            ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0 && errno != EINTR) {
+            return false;
+        }
+        const auto done = static_cast<std::size_t>(written < 0 ? 0 : written);
+        bytes = bytes.subspan(done);
+        offset += done;
+    }
+    return true;
+}
 
 void StateWriter::HashDeleter::operator()(XXH3_state_s* state) const noexcept {
     XXH3_freeState(state);
@@ -83,7 +84,7 @@ void StateWriter::append_text(const std::string& text) {
 }
 
 void StateWriter::flush() {
-    const auto offset = static_cast<off_t>(sizeof(StateHeader) + payload_bytes_);
+    const std::uint64_t offset = sizeof(StateHeader) + payload_bytes_;
     if (failure_.empty() && !write_at(file_.get(), buffer_, offset)) {
         fail("cannot be written");
     }

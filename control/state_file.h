@@ -28,6 +28,9 @@ struct StateFormat {
     std::uint32_t version = 0;
 };
 
+// All of `bytes` at `offset` of a descriptor, however often that is interrupted; false when it fails, with errno set.
+[[nodiscard]] bool write_at(int file, std::span<const std::byte> bytes, std::uint64_t offset);
+
 // Writes a state file. What stands at the path stays whole until commit() has succeeded.
 class StateWriter {
 public:

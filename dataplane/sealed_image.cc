@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::size_t kHugePageBytesMin = std::size_t{2} << 20U;
 
-std::string reason_of(int error) {
-    return std::generic_category().message(error);
-}
-
 // Anonymous memory, in huge pages when there is enough of it to fill one.
 Result<Pages> allocate(std::size_t size) {
     void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -64,7 +60,7 @@ std::string descriptor_fault(int descriptor, std::uint64_t bytes) {
     struct stat status {};
 
     if (::fstat(descriptor, &status) != 0) {
-        return "the size of the memfd cannot be read: " + reason_of(errno);
+        return "the size of the memfd cannot be read: " + std::generic_category().message(errno);
     }
     if (status.st_size < 0 || static_cast<std::uint64_t>(status.st_size) != bytes) {
         return "the memfd holds " + std::to_string(status.st_size) + " bytes, not "

@@ -28,10 +28,6 @@ Error socket_failure(const std::filesystem::path& path, const std::string& what,
     return {{}, "socket \"" + path.string() + "\": " + what, std::move(cure)};
 }
 
-std::string text_of_errno(int error) {
-    return std::generic_category().message(error);
-}
-
 enum class Occupant {
     none,
     dead_socket,
@@ -130,12 +126,12 @@ Result<ListeningSocket> ListeningSocket::open(const std::filesystem::path& path)
     }
     FileDescriptor descriptor(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!descriptor.is_open()) {
-        return socket_failure(path, text_of_errno(errno), {});
+        return socket_failure(path, std::generic_category().message(errno), {});
     }
     if (::bind(descriptor.get(), as_generic(address), sizeof(address)) != 0) {
         return socket_failure(
             path,
-            "cannot be made: " + text_of_errno(errno),
+            "cannot be made: " + std::generic_category().message(errno),
             "make the folder, writable for this user, or choose another path with --socket"
         );
     }
@@ -143,7 +139,7 @@ Result<ListeningSocket> ListeningSocket::open(const std::filesystem::path& path)
     if (::chmod(path.c_str(), kSocketMode) != 0 || ::listen(descriptor.get(), kBacklog) != 0) {
         const int error = errno;
         ::unlink(path.c_str());
-        return socket_failure(path, text_of_errno(error), {});
+        return socket_failure(path, std::generic_category().message(error), {});
     }
     return ListeningSocket(std::move(descriptor), path);
 }

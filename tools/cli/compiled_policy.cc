@@ -64,6 +64,10 @@ PolicyReading read_file(const std::filesystem::path& path) {
     return {std::move(policy).value(), ExitStatus::done, {}};
 }
 
+std::string rule_name(const Policy& policy, std::uint8_t rule) {
+    return rule < policy.rules.size() ? policy.rules[rule].name : "-";
+}
+
 PolicyAttempt compile_file(const std::filesystem::path& path) {
     PolicyReading reading = read_file(path);
     if (!reading.policy) {

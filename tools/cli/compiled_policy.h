@@ -8,8 +8,10 @@
 #include "rules/slot_layout.h"
 #include "tools/cli/exit_status.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace portcullis::cli {
 
@@ -20,6 +22,9 @@ struct CompiledPolicy {
     ImageView view;       // of image
     UnixSeconds now = 0;  // exemptions that expired by then are not in the image
 };
+
+// The name of a rule as an image has it; "-" for none.
+[[nodiscard]] std::string rule_name(const Policy& policy, std::uint8_t rule);
 
 // A policy, or why there is none: then `status` says whether the file was refused (no) or could not be read.
 struct PolicyAttempt {

@@ -120,10 +120,6 @@ bool agree(const Findings& findings) {
            && findings.image.attribution.pool == pool;
 }
 
-std::string rule_name(const Policy& policy, std::uint8_t rule) {
-    return rule < policy.rules.size() ? policy.rules[rule].name : "-";
-}
-
 // The slot in which the frame is counted; none where subscribers are counted while they are active.
 std::optional<std::uint32_t> slot_of(const CompiledPolicy& compiled, const Findings& findings) {
     const Attribution& attribution = findings.image.attribution;

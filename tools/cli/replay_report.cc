@@ -1,6 +1,7 @@
 #include "tools/cli/replay_report.h"
 
 #include "rules/image_lookup.h"
+#include "tools/cli/compiled_policy.h"
 #include "tools/cli/json.h"
 #include "tools/cli/link_layer.h"
 #include "tools/cli/replay_check.h"
@@ -13,10 +14,6 @@
 namespace portcullis::cli {
 
 namespace {
-
-std::string name_of_rule(const Policy& policy, std::uint8_t rule) {
-    return rule < policy.rules.size() ? policy.rules[rule].name : "-";
-}
 
 std::uint64_t count_with_drops(const ReplayTally& tally) {
     const auto& all = tally.subscribers();
@@ -50,7 +47,7 @@ Table verdict_table(const ReplayAnswer& answer) {
         out.add_row(
             {Cell(label(row.verdict), row.verdict == Verdict::drop ? Colour::red : Colour::green),
              Cell(label(row.reason)),
-             name_of_rule(answer.compiled.policy, row.rule),
+             rule_name(answer.compiled.policy, row.rule),
              label(row.direction),
              row.tally.frames,
              row.tally.bytes,
@@ -72,7 +69,7 @@ void add_drops(
         table.add_row(
             {shown,
              cause.rule == kNoRule ? std::string(label(cause.reason))
-                                   : name_of_rule(policy, cause.rule),
+                                   : rule_name(policy, cause.rule),
              cause.tally.frames,
              cause.tally.bytes,
              cause.tally.flows}
