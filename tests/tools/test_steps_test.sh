@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/test is red when any step is, runs the later steps all the same, and ends with the release tests. Its steps are
-# replaced by ones that only say what they were asked, and fail on demand.
+# replaced by ones that only say what they were asked, and fail on demand. clang-tidy runs beside them, whenever that is.
 set -euo pipefail
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
@@ -31,7 +31,7 @@ cp tools/dev tools/install_packages
 
 all='install_packages
 dev build release
-lint
+lint format rules scripts headers
 dev asan
 dev tsan
 dev test fuzz
@@ -48,7 +48,8 @@ expect() {
     rm -f asked
     "$@" >output 2>&1 || actual=$?
     [[ $actual -eq $status ]] || fail "$* with \"$(cat broken)\" broken: exit status $actual, expected $status"
-    [[ "$(cat asked)" == "$asked" ]] || fail "$* with \"$(cat broken)\" broken: asked for: $(cat asked)"
+    [[ "$(grep -vx 'lint tidy' asked)" == "$asked" ]] || fail "$* with \"$(cat broken)\" broken: asked for: $(cat asked)"
+    [[ $(grep -cx 'lint tidy' asked) -eq $(grep -c '^lint format' <<<"$asked") ]] || fail "$*: clang-tidy ran $(grep -cx 'lint tidy' asked) times"
     if [[ $status -ne 0 ]] && ! tail -n 1 output | grep -q 'FAILED'; then
         fail "$*: the last line does not say FAILED: $(tail -n 1 output)"
     fi
@@ -57,7 +58,7 @@ expect() {
 expect 0 "$all" nothing tools/test
 expect 0 "$quick" nothing tools/test --quick
 expect 0 "$all" nothing bash .ci/run
-for broken in lint 'dev asan' 'dev tsan' 'dev test fuzz' 'dev test release'; do
+for broken in 'lint format rules scripts headers' 'lint tidy' 'dev asan' 'dev tsan' 'dev test fuzz' 'dev test release'; do
     expect 1 "$all" "$broken" tools/test
     expect 1 "$all" "$broken" bash .ci/run
     grep -qE 'FAILED$' output || fail "no row of the table says FAILED"
