@@ -14,7 +14,7 @@ inline constexpr UnixSeconds kSecondsPerDay = 86'400;
 // 00:00 UTC of a day of the proleptic Gregorian calendar, or nothing when there is no such day.
 [[nodiscard]] std::optional<UnixSeconds> day_start(int year, unsigned month, unsigned day) noexcept;
 
-// The system\'s clock, which may step.
+// The system's clock, which may step.
 [[nodiscard]] UnixSeconds unix_now() noexcept;
 
 // "YYYY-MM-DD" to the start of that day.

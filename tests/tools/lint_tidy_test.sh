@@ -103,6 +103,12 @@ make_three 'int d() {
     return 2;
 }'
 expect_three 1 "rules/c.cc:[0-9:]* error.*readability-braces-around-statements" "a finding in one of three"
+make_three 'int d(bool choose) {
+    int* const nothing = nullptr;
+    return choose ? *nothing : 1;
+}'
+configure clang-analyzer-core.NullDereference
+expect_three 1 "rules/c.cc:11:[0-9]*: error.*clang-analyzer-core.NullDereference" "what the static analyzer finds in one of three"
 make_three 'int d() { return nothing; }'
 expect_three 1 "rules/c.cc:[0-9:]* error.*clang-diagnostic-error" "one of three that does not compile"
 
