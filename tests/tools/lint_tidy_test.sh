@@ -109,6 +109,10 @@ make_three 'int d(bool choose) {
 }'
 configure clang-analyzer-core.NullDereference
 expect_three 1 "rules/c.cc:11:[0-9]*: error.*clang-analyzer-core.NullDereference" "what the static analyzer finds in one of three"
+make_three '[[nodiscard]] int defined_in_another(int value);'
+printf 'inline int defined_in_another(int value) {\n    return value;\n}\n' >>rules/a.cc
+configure 'readability-braces-around-statements,clang-diagnostic-*'
+expect_three 0 "3 files" "a compiler's warning that only two of three together bring about"
 make_three 'int d() { return nothing; }'
 expect_three 1 "rules/c.cc:[0-9:]* error.*clang-diagnostic-error" "one of three that does not compile"
 
