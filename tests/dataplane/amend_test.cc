@@ -4,6 +4,7 @@
 #include "rules/image_lookup.h"
 #include "rules/overlay.h"
 #include "tests/dataplane/intake_fixture.h"
+#include "tests/rules/written_address.h"
 
 #include <catch2/catch.hpp>
 
@@ -18,17 +19,12 @@
 using namespace portcullis;
 using namespace portcullis::dataplane;
 using namespace portcullis::dataplane::test;
+using portcullis::test::prefix;
 
 namespace {
 
 constexpr unsigned kPolicyRules = 2;  // the built-in ones
 constexpr std::uint64_t kGeneration = 10;
-
-Prefix prefix(const char* text) {
-    const auto out = parse_prefix(text);
-    REQUIRE(out.has_value());
-    return *out;
-}
 
 ImageBytes overlay_of(const char* subscriber, std::uint8_t rule = 0, OverlayPlace place = 7) {
     const std::array<OverlayExemption, 1> exemptions = {

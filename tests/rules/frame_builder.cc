@@ -1,6 +1,5 @@
 #include "tests/rules/frame_builder.h"
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -31,22 +30,6 @@ void put_address(Bytes& bytes, std::size_t at, const Address& value) {
 constexpr std::uint16_t kSnapMark = 0;  // an "EtherType" that stands for a length
 
 }  // namespace
-
-Address address(std::string_view text) {
-    const std::optional<Address> out = parse_address(text);
-    if (!out) {
-        throw std::invalid_argument("not an address: " + std::string(text));
-    }
-    return *out;
-}
-
-Prefix prefix(std::string_view text) {
-    const std::optional<Prefix> out = parse_prefix(text);
-    if (!out || has_host_bits(*out)) {
-        throw std::invalid_argument("not a prefix: " + std::string(text));
-    }
-    return *out;
-}
 
 FrameBuilder& FrameBuilder::add(const Name& name, Bytes head, Finish finish) {
     layers_.push_back({name, std::move(head), std::move(finish)});

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "rules/prefix.h"
+#include "tests/rules/written_address.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -18,10 +19,6 @@
 namespace portcullis::test {
 
 using Bytes = std::vector<std::uint8_t>;
-
-// An address written in a test; fails loudly if it is none.
-[[nodiscard]] Address address(std::string_view text);
-[[nodiscard]] Prefix prefix(std::string_view text);
 
 // An address field: text in a test written by hand, an Address in a generated one.
 struct AddressField {

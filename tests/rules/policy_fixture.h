@@ -61,11 +61,4 @@ inline std::vector<std::string> refused(std::string_view text, Lists lists = {})
 
 using Lines = std::vector<std::string>;
 
-inline Prefix prefix(std::string_view text) {
-    const std::optional<Prefix> out = parse_prefix(text);
-    INFO(text);
-    REQUIRE(out);
-    return *out;
-}
-
 }  // namespace portcullis::test

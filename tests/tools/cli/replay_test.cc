@@ -1,6 +1,7 @@
 // The pieces of a replay that need no dataplane: the TSV, the sums, and the check that holds them against counters.
 #include "rules/policy_text.h"
 #include "tests/control/fake_dataplane.h"
+#include "tests/rules/written_address.h"
 #include "tests/tools/cli/pcap_bytes.h"
 #include "tools/cli/compiled_policy.h"
 #include "tools/cli/frame_owner.h"
@@ -19,6 +20,8 @@
 
 namespace portcullis::cli {
 namespace {
+
+using test::prefix;
 
 constexpr const char* kPolicy = R"(version = 1
 
@@ -54,10 +57,6 @@ struct Compiled {
 
     [[nodiscard]] const CompiledPolicy& policy() const { return *attempt.compiled; }
 };
-
-Prefix prefix(const char* text) {
-    return parse_prefix(text).value();
-}
 
 VerdictRecord record(const char* source, const char* destination, std::uint16_t destination_port) {
     const Address from = parse_address(source).value();
