@@ -5,6 +5,7 @@
 #include "rules/result.h"
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace portcullis::bench {
@@ -16,6 +17,8 @@ struct Rate {
     double bits_per_second = 0;         // of processor time, with preamble, FCS and gap (RFC 2544)
     double processor_share =
         0;  // of the time that workers had their processors; 1 on a quiet machine
+    std::optional<double>
+        instructions_per_frame;  // outside the kernel; nothing: nobody counts them
 };
 
 class Contestant {

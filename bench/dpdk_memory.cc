@@ -1,8 +1,7 @@
 #include "bench/dpdk_memory.h"
 
+#include "dataplane/cpu_list.h"
 #include "rules/counter_layout.h"
-
-#include <sched.h>
 
 #include <bit>
 #include <filesystem>
@@ -13,20 +12,6 @@ namespace portcullis::bench {
 namespace {
 
 constexpr std::uint64_t kMib = std::uint64_t{1} << 20U;
-
-std::vector<unsigned> usable_cpus() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::vector<unsigned> out;
-    if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
-        for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-            if (CPU_ISSET(cpu, &set)) {
-                out.push_back(cpu);
-            }
-        }
-    }
-    return out.empty() ? std::vector<unsigned>{0} : out;
-}
 
 // Of all sizes.
 std::uint64_t free_hugepage_mib() {
@@ -47,12 +32,17 @@ std::uint64_t free_hugepage_mib() {
 
 }  // namespace
 
-std::uint32_t memory_mib_for(std::uint64_t frames) noexcept {
-    // 2,048 of data, headroom and headers take a page of their own where there are no hugepages; ring and
-    // pool entries.
-    constexpr std::uint64_t kBytesPerFrame = 4096 + 128;
+MemoryNeed memory_for(std::uint64_t frames) noexcept {
+    // 2,048 of data, headroom and headers, which take a page of their own where there are no hugepages; ring and pool
+    // entries.
+    constexpr std::uint64_t kBesideBytes = 128;
+    constexpr std::uint64_t kSmallPageBytes = 4096;
+    constexpr std::uint64_t kObjectBytes = 2048 + 384;
     constexpr std::uint64_t kRestMib = 192;
-    return static_cast<std::uint32_t>(frames * kBytesPerFrame / kMib + kRestMib);
+    const auto mib = [frames](std::uint64_t frame_bytes) {
+        return static_cast<std::uint32_t>(frames * (frame_bytes + kBesideBytes) / kMib + kRestMib);
+    };
+    return {mib(kSmallPageBytes), mib(kObjectBytes)};
 }
 
 std::uint32_t counters_mib_for(std::uint32_t subscribers, unsigned workers) noexcept {
@@ -64,11 +54,11 @@ std::uint32_t counters_mib_for(std::uint32_t subscribers, unsigned workers) noex
 
 Result<DpdkSetup> choose_setup(
     unsigned workers,
-    std::uint32_t memory_mib,
+    const MemoryNeed& memory,
     unsigned programs,
     std::uint32_t counters_mib
 ) {
-    const std::vector<unsigned> cpus = usable_cpus();
+    const std::vector<unsigned> cpus = dataplane::usable_cpus();
     if (cpus.size() < workers) {
         return Error{
             {},
@@ -79,8 +69,9 @@ Result<DpdkSetup> choose_setup(
     DpdkSetup out;
     out.main_cpu = cpus.front();
     out.worker_cpus.assign(cpus.end() - workers, cpus.end());
-    out.memory_mib = memory_mib;
-    out.hugepages = free_hugepage_mib() >= std::uint64_t{memory_mib} * programs + counters_mib;
+    out.memory_mib = memory.small_pages_mib;
+    out.hugepages =
+        free_hugepage_mib() >= std::uint64_t{memory.hugepages_mib} * programs + counters_mib;
     return out;
 }
 

@@ -17,15 +17,21 @@ struct DpdkSetup {
     std::uint32_t memory_mib = 512;  // without hugepages; with them DPDK takes what it needs
 };
 
-// The frames (with their headers) that the ports of one program need, in MiB, and room for the rest.
-[[nodiscard]] std::uint32_t memory_mib_for(std::uint64_t frames) noexcept;
+// What one program needs, in MiB.
+struct MemoryNeed {
+    std::uint32_t small_pages_mib = 0;
+    std::uint32_t hugepages_mib = 0;
+};
+
+// For `frames` frames of its ports (with their headers), and room for the rest.
+[[nodiscard]] MemoryNeed memory_for(std::uint64_t frames) noexcept;
 
 // Workers on the last processors that this process may use, the main thread on the first. Hugepages when
-// enough of them are free for `programs` programs of `memory_mib` each, and for `counters_mib` of the
+// enough of them are free for `programs` programs that need `memory` each, and for `counters_mib` of the
 // dataplane's counters. An error when there are too few processors.
 [[nodiscard]] Result<DpdkSetup> choose_setup(
     unsigned workers,
-    std::uint32_t memory_mib,
+    const MemoryNeed& memory,
     unsigned programs,
     std::uint32_t counters_mib = 0
 );

@@ -134,7 +134,7 @@ Result<LatencyReport> run_latency(const LatencyOptions& options, ProgressLine& p
     if (!image) {
         return image.errors();
     }
-    const Result<DpdkSetup> dpdk = choose_setup(1, memory_mib_for(kPoolFrames), 1);
+    const Result<DpdkSetup> dpdk = choose_setup(1, memory_for(kPoolFrames), 1);
     if (!dpdk) {
         return dpdk.errors();
     }

@@ -1,5 +1,6 @@
 // portcullis-bench: what a frame costs. See README.md.
 #include "bench/command.h"
+#include "rules/command_line.h"
 #include "tools/cli/stop_signals.h"
 
 #include <CLI/CLI.hpp>
@@ -33,10 +34,12 @@ cli::ExitStatus run(int argc, const char* const* argv, cli::Console& console) {
         (void)app.exit(asked_for_text, console.out, console.err);
         return cli::ExitStatus::done;
     } catch (const CLI::ParseError& wrong) {
-        const std::vector<std::string> extras = app.remaining(true);
-        const std::string what =
-            extras.empty() ? wrong.what() : "'" + extras.front() + "' was not expected";
-        return fail(console, {Error{{}, what, "portcullis-bench COMMAND --help"}});
+        const std::vector<CLI::App*> commands = app.get_subcommands();
+        const CLI::App& asked = commands.empty() ? app : *commands.back();
+        const std::string command = commands.empty() ? "COMMAND" : asked.get_name();
+        return fail(
+            console, {error_of_options(asked, wrong, "portcullis-bench " + command + " --help")}
+        );
     }
     const cli::StopSignals signals;
     const cli::ExitStatus status = action(console);

@@ -276,11 +276,13 @@ Policy make_policy(const Profile& profile) {
     }
     policy.nat64_prefixes = {*parse_prefix("64:ff9b::/96")};
     const std::uint32_t step = exempt_step(profile);
+    ExemptionTerms terms;
+    terms.rules = {RuleIndex{0}};
+    terms.reason = "benchmark";
+    const auto shared = std::make_shared<const ExemptionTerms>(std::move(terms));
     for (std::uint32_t i = 0; i < profile.exemptions; ++i) {
         const std::uint32_t subscriber = (profile.exemption_offset + i * step) % kSubscribersMax;
-        policy.exemptions.push_back(
-            {prefix4(kPool4 + subscriber, 32), {RuleIndex{0}}, "benchmark", "", std::nullopt, {}}
-        );
+        policy.exemptions.push_back({prefix4(kPool4 + subscriber, 32), shared});
     }
     policy.drop_spoofed = profile.drop_spoofed;
     policy.unclassifiable.fill(Verdict::drop);

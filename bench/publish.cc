@@ -109,9 +109,8 @@ Result<PublishReport> run_publish(const PublishOptions& options, ProgressLine& p
         return traffic.errors();
     }
     const std::uint32_t kept = traffic.value().frames();
-    const Result<DpdkSetup> dpdk = choose_setup(
-        1, memory_mib_for(std::uint64_t{kStreamPorts} * (kept + kStreamFramesBeside)), 1
-    );
+    const Result<DpdkSetup> dpdk =
+        choose_setup(1, memory_for(std::uint64_t{kStreamPorts} * (kept + kStreamFramesBeside)), 1);
     if (!dpdk) {
         return dpdk.errors();
     }

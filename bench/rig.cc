@@ -1,5 +1,6 @@
 #include "bench/rig.h"
 
+#include "control/add_seals.h"
 #include "dataplane/options.h"
 #include "dataplane/worker.h"
 
@@ -35,7 +36,7 @@ Result<dataplane::FileDescriptor> sealed_memfd(std::span<const std::byte> bytes)
         done += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
     }
     constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    if (done < bytes.size() || ::fcntl(out.get(), F_ADD_SEALS, kSeals) != 0) {
+    if (done < bytes.size() || !add_seals(out.get(), kSeals)) {
         return Error{
             {}, "no memfd for the image: " + std::generic_category().message(errno), "free memory"};
     }
@@ -194,6 +195,10 @@ dataplane::WorkerThreads::Body Rig::body_of(unsigned worker) {
         dataplane::Housekeeping housekeeping(policies_, worker, state);
         housekeeping.look_around();
         const std::vector<dataplane::Lane> lanes = lanes_of(worker);
+        {
+            const std::lock_guard lock(instructions_mutex_);
+            instructions_.push_back(EventCount::of_this_thread(Event::instructions));
+        }
         dataplane::run_worker(state, housekeeping, lanes, dataplane::Idle::poll, stop);
         housekeeping.leave();
     };
@@ -215,6 +220,23 @@ Errors Rig::start() {
 
 void Rig::stop() {
     workers_.reset();
+    instructions_.clear();
+}
+
+std::optional<std::uint64_t> Rig::instructions() {
+    const std::lock_guard lock(instructions_mutex_);
+    if (instructions_.size() != worker_count_) {
+        return std::nullopt;  // one is not there yet
+    }
+    std::uint64_t out = 0;
+    for (const EventCount& worker : instructions_) {
+        const std::optional<std::uint64_t> count = worker.read();
+        if (!count) {
+            return std::nullopt;
+        }
+        out += *count;
+    }
+    return out;
 }
 
 RigTotals Rig::totals() noexcept {

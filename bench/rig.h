@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bench/dpdk_memory.h"
+#include "bench/event_count.h"
 #include "dataplane/counter_memory.h"
 #include "dataplane/eal.h"
 #include "dataplane/flow_memory.h"
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -75,6 +77,10 @@ public:
     // Exact while the workers are stopped, else a moment old.
     [[nodiscard]] RigTotals totals() noexcept;
 
+    // Of all workers outside the kernel since they were started; nothing if this machine counts none. Between start() and
+    // stop().
+    [[nodiscard]] std::optional<std::uint64_t> instructions();
+
     // Slots in which at least one frame was counted, the unattributed one left out.
     [[nodiscard]] std::uint64_t subscribers_touched() noexcept;
 
@@ -104,6 +110,8 @@ private:
     std::optional<dataplane::Publisher> publisher_;
     std::vector<dataplane::FlowMemory> flow_memory_;  // one a worker
     std::vector<std::unique_ptr<dataplane::WorkerState>> states_;
+    std::mutex instructions_mutex_;
+    std::vector<EventCount> instructions_;               // of workers that run
     std::unique_ptr<dataplane::WorkerThreads> workers_;  // null: stopped
     std::uint64_t generation_ = 0;
 };

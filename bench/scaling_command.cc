@@ -3,6 +3,7 @@
 #include "bench/own_run.h"
 #include "bench/progress_line.h"
 #include "bench/report_text.h"
+#include "dataplane/cpu_list.h"
 #include "rules/counter_layout.h"
 #include "tools/cli/stop_signals.h"
 #include "tools/cli/table.h"
@@ -10,7 +11,6 @@
 #include <CLI/CLI.hpp>
 
 #include <nlohmann/json.hpp>
-#include <sched.h>
 
 #include <memory>
 #include <ostream>
@@ -32,10 +32,7 @@ struct ScalingOptions {
 };
 
 unsigned usable_processors() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set))
-                                                          : 1;
+    return static_cast<unsigned>(dataplane::usable_cpus().size());
 }
 
 std::vector<std::string> words_of(const ScalingOptions& options, unsigned workers) {

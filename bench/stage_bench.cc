@@ -1,7 +1,9 @@
 #include "bench/stage_bench.h"
 
+#include "dataplane/account.h"
 #include "dataplane/counter_memory.h"
 #include "dataplane/isa.h"
+#include "dataplane/named_stage.h"
 #include "dataplane/stages.h"
 #include "rules/policy_compiler.h"
 #include "rules/watch_table.h"
@@ -16,6 +18,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 namespace portcullis::bench {
 
@@ -56,9 +59,40 @@ std::vector<rte_mbuf*> load_frames(const Profile& profile, rte_mempool* pool) {
     );  // no jump into finish_burst: a profiler would miss our end
 }
 
-// Judges all frames once; the cycles spent in the stages.
-std::uint64_t judge_all(dataplane::WorkerState& state, const std::vector<rte_mbuf*>& frames) {
-    std::uint64_t cycles = 0;
+using StageCycles = std::array<std::uint64_t, kStageNames.size()>;
+
+// What judge_once() does with plain frames, with a look at the clock behind every stage. False if one is not plain.
+bool judge_stage_by_stage(
+    dataplane::WorkerState& state,
+    const dataplane::Burst& burst,
+    StageCycles& cycles
+) {
+    std::uint64_t began = rte_rdtsc();
+    auto end_stage = [&, stage = cycles.begin()]() mutable {
+        const std::uint64_t now = rte_rdtsc();
+        *stage++ += now - std::exchange(began, now);
+    };
+    state.judged.clear();
+    state.notes.without_ip = 0;
+    state.read_plain(state, Direction::outbound, burst);
+    end_stage();
+    if (state.notes.closer != 0) {
+        return false;
+    }
+    if (state.notes.named != 0) {
+        (void)dataplane::judge_named_frames(state, Direction::outbound, state.notes.named);
+    }
+    end_stage();
+    dataplane::account_notable(state, Direction::outbound, burst.size());
+    end_stage();
+    dataplane::account_ordinary(state, Direction::outbound);
+    end_stage();
+    return true;
+}
+
+// Calls judge(burst) for all frames, while it returns true.
+template <typename Judge>
+bool for_each_burst(const std::vector<rte_mbuf*>& frames, const Judge& judge) {
     for (std::size_t at = 0; at + dataplane::kBurstMax <= frames.size();
          at += dataplane::kBurstMax) {
         dataplane::Burst burst;
@@ -75,12 +109,66 @@ std::uint64_t judge_all(dataplane::WorkerState& state, const std::vector<rte_mbu
                 (void)line[byte];
             }
         }
+        const bool go_on = judge(burst);
+        (void)burst.release();
+        if (!go_on) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Judges all frames once; the cycles spent in the stages.
+std::uint64_t judge_all(dataplane::WorkerState& state, const std::vector<rte_mbuf*>& frames) {
+    std::uint64_t cycles = 0;
+    (void)for_each_burst(frames, [&](const dataplane::Burst& burst) {
         const std::uint64_t begin = rte_rdtsc();
         judge_once(state, burst);
         cycles += rte_rdtsc() - begin;
-        (void)burst.release();
-    }
+        return true;
+    });
     return cycles;
+}
+
+// As often as a worker does at least: rounds take some milliseconds.
+void refill_watch(dataplane::WorkerState& state) {
+    const std::chrono::nanoseconds now = std::chrono::steady_clock::now().time_since_epoch();
+    state.watch.refill(static_cast<std::uint64_t>(now.count()));
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+std::optional<std::array<double, kStageNames.size()>> run_each(
+    dataplane::WorkerState& state,
+    const std::vector<rte_mbuf*>& frames,
+    unsigned rounds,
+    unsigned runs
+) {
+    std::array<std::vector<double>, kStageNames.size()> runs_of;
+    const std::size_t judged = frames.size() / dataplane::kBurstMax * dataplane::kBurstMax * rounds;
+    for (unsigned run = 0; run < runs; ++run) {
+        StageCycles spent{};
+        for (unsigned round = 0; round < rounds; ++round) {
+            refill_watch(state);
+            const bool plain = for_each_burst(frames, [&](const dataplane::Burst& burst) {
+                return judge_stage_by_stage(state, burst, spent);
+            });
+            if (!plain) {
+                return std::nullopt;
+            }
+        }
+        for (std::size_t stage = 0; stage < spent.size(); ++stage) {
+            runs_of[stage].push_back(
+                static_cast<double>(spent[stage]) / static_cast<double>(judged)
+            );
+        }
+    }
+    std::array<double, kStageNames.size()> out{};
+    std::transform(runs_of.begin(), runs_of.end(), out.begin(), median);
+    return out;
 }
 
 // The product's memory, all of it present.
@@ -105,7 +193,8 @@ WatchTable watch_of(dataplane::CounterMemory& memory, std::uint64_t seed) {
 
 }  // namespace
 
-StageResult run_stages(const Profile& profile, dataplane::Isa isa, unsigned rounds, unsigned runs) {
+StageResult
+run_stages(const Profile& profile, dataplane::Isa isa, unsigned rounds, unsigned runs, bool each) {
     const Mempool pool(rte_pktmbuf_pool_create(
         "stages", profile.frame_count + 511, 256, 0, RTE_PKTMBUF_HEADROOM + 512, 0
     ));
@@ -132,23 +221,22 @@ StageResult run_stages(const Profile& profile, dataplane::Isa isa, unsigned roun
     for (unsigned run = 0; run < runs; ++run) {
         std::uint64_t spent = 0;
         for (unsigned round = 0; round < rounds; ++round) {
-            // As often as a worker does at least: rounds take some milliseconds.
-            const std::chrono::nanoseconds now =
-                std::chrono::steady_clock::now().time_since_epoch();
-            state->watch.refill(static_cast<std::uint64_t>(now.count()));
+            refill_watch(*state);
             spent += judge_all(*state, frames);
         }
         const std::size_t judged =
             frames.size() / dataplane::kBurstMax * dataplane::kBurstMax * rounds;
         cycles.push_back(static_cast<double>(spent) / static_cast<double>(judged));
     }
-    std::sort(cycles.begin(), cycles.end());
     StageResult out;
-    out.cycles_per_frame = cycles[cycles.size() / 2];
+    out.cycles_per_frame = median(std::move(cycles));
     out.in_huge_pages = memory.in_huge_pages();
     out.judged_frames = counters.received[0].frames.read();
     for (const FrameCounter& reason : counters.judged[index_of(Verdict::drop)][0]) {
         out.dropped_frames += reason.frames.read();
+    }
+    if (each) {
+        out.by_stage = run_each(*state, frames, rounds, runs);
     }
     return out;
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace portcullis::bench {
@@ -69,6 +70,32 @@ std::vector<Row> rows_of(const StagesOptions& options) {
     };
 }
 
+nlohmann::ordered_json by_stage_json(const StageResult& result) {
+    nlohmann::ordered_json out;
+    for (std::size_t i = 0; result.by_stage && i < kStageNames.size(); ++i) {
+        out[std::string(kStageNames[i])] = (*result.by_stage)[i];
+    }
+    return out;
+}
+
+void print_by_stage(const std::vector<Row>& rows, const std::vector<StageResult>& results) {
+    std::printf("\n%-56s", "each stage alone, TSC cycles/frame");
+    for (const std::string_view name : kStageNames) {
+        std::printf(" %9s", std::string(name).c_str());
+    }
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        std::printf("\n%-56s", rows[row].name.c_str());
+        if (!results[row].by_stage) {
+            std::printf(" %9s", "not plain");
+            continue;
+        }
+        for (const double cycles : *results[row].by_stage) {
+            std::printf(" %9.1f", cycles);
+        }
+    }
+    std::printf("\n");
+}
+
 void print_segments(
     const std::vector<SegmentRow>& rows,
     bool as_json,
@@ -90,7 +117,7 @@ void print_segments(
 
 cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
     constexpr std::uint32_t kMemoryMib = 1024;
-    const Result<DpdkSetup> dpdk = choose_setup(1, kMemoryMib, 1);
+    const Result<DpdkSetup> dpdk = choose_setup(1, {kMemoryMib, kMemoryMib}, 1);
     if (!dpdk) {
         return fail(console, dpdk.errors());
     }
@@ -115,9 +142,12 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
             "%-56s %16s %9s  %s\n", "frames", "TSC cycles/frame", "to plain", "counters in"
         );
     }
-    for (const Row& row : rows_of(options)) {
+    const std::vector<Row> rows = rows_of(options);
+    std::vector<StageResult> results;
+    for (const Row& row : rows) {
         const StageResult result =
-            run_stages(row.profile, isa.value(), options.rounds, options.runs);
+            run_stages(row.profile, isa.value(), options.rounds, options.runs, !options.few);
+        results.push_back(result);
         plain = plain == 0 ? result.cycles_per_frame : plain;
         const double ratio = result.cycles_per_frame / plain;
         if (options.json) {
@@ -125,6 +155,7 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
                 {{"frames", row.name},
                  {"cycles_per_frame", result.cycles_per_frame},
                  {"ratio_to_plain", ratio},
+                 {"by_stage", by_stage_json(result)},
                  {"counters_in_hugepages", result.in_huge_pages},
                  {"judged_frames", result.judged_frames},
                  {"dropped_frames", result.dropped_frames}}
@@ -141,6 +172,9 @@ cli::ExitStatus run(const StagesOptions& options, cli::Console& console) {
         }
     }
     if (!options.few) {
+        if (!options.json) {
+            print_by_stage(rows, results);
+        }
         const Result<std::vector<SegmentRow>> segments = run_segments(options.runs);
         if (!segments) {
             return fail(console, segments.errors());

@@ -182,7 +182,7 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     );
     const Result<DpdkSetup> dpdk = choose_setup(
         workers,
-        memory_mib_for(frames),
+        memory_for(frames),
         programs,
         counters_mib_for(options.profile.subscribers, workers)
     );

@@ -5,6 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace portcullis::bench {
 
 namespace {
@@ -35,6 +40,18 @@ double median_of(const Standing& standing, double Rate::*field) {
     std::vector<double> values;
     for (const Rate& run : standing.runs) {
         values.push_back(run.*field);
+    }
+    return summary_of(std::move(values)).median;
+}
+
+// Nothing if a turn has none.
+std::optional<double> instructions_of(const Standing& standing) {
+    std::vector<double> values;
+    for (const Rate& run : standing.runs) {
+        if (!run.instructions_per_frame) {
+            return std::nullopt;
+        }
+        values.push_back(*run.instructions_per_frame);
     }
     return summary_of(std::move(values)).median;
 }
@@ -85,6 +102,7 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
             {"runs", to_json(peer.standing)}};
     }
     const Summary own = report.own.frames_per_second();
+    const std::optional<double> instructions = instructions_of(report.own);
     const Json out = {
         {"benchmark", "throughput"},
         {"machine", to_json(report.machine, report.dpdk)},
@@ -96,6 +114,7 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
         {"processor_share", median_of(report.own, &Rate::processor_share)},
         {"bits_per_second", median_of(report.own, &Rate::bits_per_second)},
         {"cycles_per_frame", report.cycles_per_frame},
+        {"instructions_per_frame", instructions ? Json(*instructions) : Json()},
         {"bytes_per_slot", report.bytes_per_slot},
         {"counters_in_hugepages", report.counters_in_hugepages},
         {"image_bytes", report.image_bytes},
@@ -147,6 +166,7 @@ std::string to_text(const ThroughputReport& report, cli::TextStyle style) {
         add(peer.name, peer.standing, fixed(peer.standing.ratio().median, 3));
         notes += peer.name + ": " + peer.includes + "\n";
     }
+    const std::optional<double> instructions = instructions_of(report.own);
     const RigTotals& totals = report.totals;
     return to_text(report.machine, report.dpdk) + "\n" + table.render(style) + "\n"
            + cli::to_text(report.subscribers_touched, style) + " subscribers counted, "
@@ -155,7 +175,9 @@ std::string to_text(const ThroughputReport& report, cli::TextStyle style) {
            + cli::to_text(totals.received.frames, style) + " frames received, "
            + cli::to_text(totals.passed_frames, style) + " passed, "
            + cli::to_text(totals.dropped_frames, style) + " dropped, "
-           + std::to_string(totals.conservation_error()) + " lost\n\n" + notes;
+           + std::to_string(totals.conservation_error()) + " lost\n"
+           + (instructions ? fixed(*instructions, 1) + " instructions a frame\n" : "") + "\n"
+           + notes;
 }
 
 }  // namespace portcullis::bench

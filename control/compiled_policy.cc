@@ -24,7 +24,14 @@ Result<CompiledPolicy> with_image(CompiledPolicy out, UnixSeconds now) {
     if (!image) {
         return image.errors();
     }
-    out.overlay = out.exemptions == nullptr ? nullptr : overlay_of(*out.exemptions, policy);
+    out.overlay.reset();
+    if (out.exemptions != nullptr) {
+        auto overlay = overlay_of(*out.exemptions, policy);
+        if (!overlay) {
+            return overlay.errors();
+        }
+        out.overlay = std::move(overlay).value();
+    }
     const ImageHeader header = header_of(image.value());
     out.image = std::make_shared<const ImageBytes>(std::move(image).value());
     out.policy.image_checksum = header.checksum;
@@ -35,19 +42,29 @@ Result<CompiledPolicy> with_image(CompiledPolicy out, UnixSeconds now) {
     out.expires.reset();
     out.expired.reset();
     for (const Exemption& exemption : policy.exemptions) {
-        if (exemption.expires && *exemption.expires <= now) {
-            out.expired = std::max(out.expired.value_or(*exemption.expires), *exemption.expires);
+        const std::optional<UnixSeconds>& expires = exemption.terms->expires;
+        if (expires && *expires <= now) {
+            out.expired = std::max(out.expired.value_or(*expires), *expires);
             continue;
         }
         ++out.policy.exemptions_in_force;
-        if (exemption.expires) {
-            out.expires = std::min(out.expires.value_or(*exemption.expires), *exemption.expires);
+        if (expires) {
+            out.expires = std::min(out.expires.value_or(*expires), *expires);
         }
     }
     return out;
 }
 
 }  // namespace
+
+std::uint64_t CompiledPolicy::overlay_sum() const noexcept {
+    if (overlay == nullptr) {
+        return 0;
+    }
+    OverlayHeader header;
+    std::memcpy(&header, overlay->bytes().data(), sizeof(header));
+    return header.checksum;
+}
 
 Result<CompiledPolicy> compile_for(
     std::shared_ptr<const Policy> policy,
@@ -85,7 +102,11 @@ Result<CompiledPolicy> with_exemptions(
     if (was_folded || out.exemptions->is_folded()) {
         return with_image(std::move(out), now);
     }
-    out.overlay = overlay_of(*out.exemptions, *out.policy.policy);
+    auto overlay = overlay_of(*out.exemptions, *out.policy.policy);
+    if (!overlay) {
+        return overlay.errors();
+    }
+    out.overlay = std::move(overlay).value();
     return out;
 }
 

@@ -1,5 +1,6 @@
 #include "control/dataplane_client.h"
 
+#include "control/add_seals.h"
 #include "rules/image.h"
 
 #include <fcntl.h>
@@ -226,7 +227,7 @@ Result<FileDescriptor> sealed_memfd(std::initializer_list<std::span<const std::b
         written = written && write_whole(file.get(), part);
         bytes += part.size();
     }
-    if (!written || ::fcntl(file.get(), F_ADD_SEALS, kAllSeals) != 0) {
+    if (!written || !add_seals(file.get(), kAllSeals)) {
         return Error{
             {},
             "cannot hold the image of " + std::to_string(bytes)

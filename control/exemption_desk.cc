@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace portcullis {
@@ -13,6 +12,9 @@ namespace portcullis {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kReadersPatience{1'000};
+constexpr std::chrono::milliseconds kReadersTryEvery{1};
 
 struct Passed {
     std::uint64_t frames = 0;
@@ -189,6 +191,7 @@ ExemptionAnswer ExemptionDesk::remove(
 }
 
 std::vector<ExemptionObject> ExemptionDesk::list() {
+    save_last_values();
     const std::lock_guard lock(mutex_);
     count();
     Objects out;
@@ -371,23 +374,21 @@ void ExemptionDesk::mark_places() {
 
 // The objects as they will be after `step`.
 std::shared_ptr<const ExemptionSet> ExemptionDesk::set_after(const ExemptionStep& step) const {
-    const auto before = [](const ExemptionSet::Entry& entry, const ExemptionKey& key) {
-        return std::tie(entry.subscriber, entry.rule) < std::tie(key.subscriber, key.rule);
-    };
-    auto out = std::make_shared<ExemptionSet>(*set_);
-    std::vector<ExemptionSet::Entry>& entries = out->entries;
+    auto out = std::make_shared<ExemptionSet>();
+    out->rules = set_->rules;
+    out->entries.reserve(set_->entries.size() + step.put.size());
+    out->entries = set_->entries;
     for (const ExemptionKey& key : step.erased) {
-        entries.erase(std::lower_bound(entries.begin(), entries.end(), key, before));
+        out->erase(key.subscriber, key.rule);
     }
+    std::vector<std::string> rules;
+    rules.reserve(step.put.size());
     for (const ExemptionObject& object : step.put) {
-        const ExemptionKey key = key_of(object);
-        const auto at = std::lower_bound(entries.begin(), entries.end(), key, before);
-        ExemptionSet::Entry entry{key.subscriber, key.rule, object.place.value_or(0)};
-        if (at != entries.end() && at->subscriber == key.subscriber && at->rule == key.rule) {
-            *at = std::move(entry);
-        } else {
-            entries.insert(at, std::move(entry));
-        }
+        rules.push_back(object.rule);
+    }
+    out->know_rules(std::move(rules));
+    for (const ExemptionObject& object : step.put) {
+        out->put(object.subscriber, object.rule, object.place.value_or(0));
     }
     return out;
 }
@@ -460,16 +461,18 @@ void ExemptionDesk::note(
 
 // With the mutex held: adds what was let pass since the last time.
 void ExemptionDesk::count() {
-    const std::shared_ptr<const CounterMapping> now = books_.summary()->counters;
+    const std::shared_ptr<const Summary> summary = books_.summary();
+    const std::shared_ptr<const CounterMapping>& now = summary->counters;
     if (now == nullptr) {
         return;
     }
     if (counters_ != nullptr && counters_->header().instance != now->header().instance) {
         count_from(*counters_);  // the final values of the one before
-        save_soon_ = true;
+        save_soon_ |= counted_;
     }
     counters_ = now;
     count_from(*now);
+    save_soon_ |= counted_ && !summary->dataplane_up;
 }
 
 void ExemptionDesk::count_from(const CounterMapping& counters) {
@@ -551,6 +554,27 @@ void ExemptionDesk::save_counts_if_due() {
         for (const ExemptionObject& object : counts.put) {
             objects_.at(key_of(object)).counts_unsaved = true;
         }
+    }
+}
+
+// Where a change takes longer than readers wait for, the looking thread saves them after it. Asked for now and then, since
+// ThreadSanitizer does not know a wait for a mutex that ends by the monotonic clock (pthread_mutex_clocklock(3)).
+void ExemptionDesk::save_last_values() {
+    {
+        const std::lock_guard lock(mutex_);
+        count();
+        if (!save_soon_) {
+            return;
+        }
+    }
+    const Clock::time_point end = Clock::now() + kReadersPatience;
+    std::unique_lock change(change_mutex_, std::try_to_lock);
+    while (!change && Clock::now() < end) {
+        std::this_thread::sleep_for(kReadersTryEvery);
+        static_cast<void>(change.try_lock());
+    }
+    if (change) {
+        save_counts_if_due();
     }
 }
 

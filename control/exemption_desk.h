@@ -94,9 +94,11 @@ public:
         std::uint32_t uid
     );
 
-    // What only reads waits for no change, however long a dataplane takes to answer it.
+    // What only reads waits for no change, however long a dataplane takes to answer it; but list() a second at most, when a
+    // dataplane has ended.
 
-    // Any thread: in order of subscriber and rule, their counters as of now.
+    // Any thread: in order of subscriber and rule, their counters as of now. What a dataplane counted that has ended is on
+    // the disk before it is told, so that no restart of ours takes it back.
     [[nodiscard]] std::vector<ExemptionObject> list();
 
     // Any thread: those of `subscriber`, and of prefixes that contain it.
@@ -136,6 +138,7 @@ private:
     void expire();
     [[nodiscard]] ExemptionStep unsaved_counts();
     void save_counts_if_due();
+    void save_last_values();
     void compact_if_grown();
     void run();
 

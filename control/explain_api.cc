@@ -111,16 +111,16 @@ as_exemptions(const std::vector<ExemptionObject>& objects, const Policy& policy)
         if (!rule) {
             continue;
         }
-        Exemption exemption;
-        exemption.subscriber = object.subscriber;
-        exemption.rules = {*rule};
-        exemption.reason = object.reason;
+        ExemptionTerms terms;
+        terms.rules = {*rule};
+        terms.reason = object.reason;
         if (!object.reference.empty()) {
-            exemption.reason += ", " + object.reference;
+            terms.reason += ", " + object.reference;
         }
-        exemption.reason +=
+        terms.reason +=
             " (portcullis exempt, by " + object.user + ", " + to_utc_string(object.created) + ")";
-        out.push_back(std::move(exemption));
+        out.push_back({object.subscriber, std::make_shared<const ExemptionTerms>(std::move(terms))}
+        );
     }
     return out;
 }

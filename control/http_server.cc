@@ -105,6 +105,14 @@ Response response_of(HttpReply reply) {
     return out;
 }
 
+// Its clients have no addresses.
+bool is_unix(int listener) noexcept {
+    int domain = 0;
+    socklen_t length = sizeof(domain);
+    return ::getsockopt(listener, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0
+           && domain == AF_UNIX;
+}
+
 HttpMethod method_of(std::string_view verb) {
     if (verb == MHD_HTTP_METHOD_GET || verb == MHD_HTTP_METHOD_HEAD) {
         return HttpMethod::get;
@@ -225,6 +233,8 @@ public:
             kThreads,
             MHD_OPTION_CONNECTION_LIMIT,
             limits_.connections,
+            MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+            is_unix(listener.get()) ? 0 : limits_.connections_of_one,  // 0: no limit
             MHD_OPTION_CONNECTION_MEMORY_LIMIT,
             limits_.request_bytes,
             MHD_OPTION_CONNECTION_TIMEOUT,

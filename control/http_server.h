@@ -17,6 +17,7 @@ namespace portcullis {
 
 struct HttpLimits {
     unsigned connections = 64;
+    unsigned connections_of_one = 32;  // address, over TCP; others go on when it holds all of these
     std::size_t request_bytes = std::size_t{32} << 10U;  // of request line and headers, about
     std::chrono::seconds idle{10};                       // without a byte in either direction
     std::chrono::seconds request{60};                    // from one answer to the end of the next

@@ -1,9 +1,12 @@
 #include "control/options.h"
 
 #include "control/exit_status.h"
+#include "rules/command_line.h"
 
 #include <CLI/CLI.hpp>
 
+#include <iostream>
+#include <string>
 #include <utility>
 
 namespace portcullis {
@@ -111,7 +114,14 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
         }
         options.listen = std::move(address).value();
     } catch (const CLI::ParseError& error) {
-        return EarlyExit{app.exit(error) == 0 ? kExitDone : kExitCouldNotRun};
+        if (error.get_exit_code() == 0) {  // --help, --version
+            (void)app.exit(error);
+            return EarlyExit{kExitDone};
+        }
+        const std::string& program = app.get_name();
+        const Error wrong = error_of_options(app, error, program + " --help");
+        std::cerr << program << ": " << to_string(wrong) << '\n';
+        return EarlyExit{kExitCouldNotRun};
     }
     return options;
 }

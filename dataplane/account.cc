@@ -10,26 +10,25 @@ namespace portcullis::dataplane {
 
 namespace {
 
-// The ends of frame `i`, which has no key: it is plain.
-PlainEnds plain_ends(const WorkerState& state, unsigned i) noexcept {
-    const bool ipv4 = (state.notes.ipv4 & frame_bit(i)) != 0;
-    return read_plain_ends(ipv4 ? Family::ipv4 : Family::ipv6, state.notes.ip_headers[i]);
-}
-
 bool has_key(const WorkerState& state, unsigned i) noexcept {
     return (state.judged.keyed & frame_bit(i)) != 0;
+}
+
+// An address of frame `i`, which has no key: it is plain.
+AddressWords
+plain_address(const WorkerState& state, Family family, PlainEnd end, unsigned i) noexcept {
+    return read_plain_address(family, state.notes.ip_headers[i], end);
 }
 
 Attribution owner_of(const WorkerState& state, Direction direction, unsigned i) noexcept {
     if (has_key(state, i)) {
         return state.judged.attribution(i, direction);
     }
-    const PlainEnds ends = plain_ends(state, i);
     const bool ipv4 = (state.notes.ipv4 & frame_bit(i)) != 0;
-    return {
-        state.judged.pools[i],
-        ipv4 ? Family::ipv4 : Family::ipv6,
-        direction == Direction::outbound ? ends.source : ends.destination};
+    const Family family = ipv4 ? Family::ipv4 : Family::ipv6;
+    const PlainEnd end =
+        direction == Direction::outbound ? PlainEnd::source : PlainEnd::destination;
+    return {state.judged.pools[i], family, plain_address(state, family, end, i)};
 }
 
 // The slot of a subscriber of a sparse pool: that of its place in the table, or nobody's.
@@ -105,95 +104,124 @@ void count(WorkerCounters& counters, unsigned side, const Tally& tally) noexcept
     }
 }
 
-// What a subscriber sent, and a rule dropped, tells what it tries. Of a tunnelled frame the destination is not told.
-void watch(WorkerState& state, unsigned i) noexcept {
+WatchedFrame watched(const WorkerState& state, unsigned i) noexcept {
     const JudgedBurst& judged = state.judged;
-    if (judged.pools[i] == 0) {
-        return;
-    }
-    if (!state.watch.has_time()) {
-        state.counters->unwatched_frames.add(1);
-        return;
-    }
     const Attribution owner = owner_of(state, Direction::outbound, i);
     const unsigned length = state.image->pools[owner.pool].subscriber_prefix_length;
     const AddressWords mask = mask_of(length);
-    const WatchedFrame frame{
+    return {
         owner.family,
         static_cast<std::uint8_t>(length),
         judged.outcomes[i].rule,
         (judged.initial_syns & frame_bit(i)) != 0 && !judged.is_inner(i),
         {owner.address.high & mask.high, owner.address.low & mask.low},
-        has_key(state, i) ? judged.keys[i].destination : plain_ends(state, i).destination};
-    if (!state.watch.note(frame, state.now_s)) {
-        state.counters->unwatched_frames.add(1);
+        has_key(state, i) ? judged.keys[i].destination
+                          : plain_address(state, owner.family, PlainEnd::destination, i)};
+}
+
+// What subscribers sent, and a rule dropped, tells what they try. Of a tunnelled frame the destination is not told.
+void watch(WorkerState& state, FrameSet frames) noexcept {
+    unsigned missed = 0;
+    for (FrameSet left = frames & ~state.notes.without_pool; left != 0;) {
+        if (!state.watch.has_time()) {
+            missed += static_cast<unsigned>(std::popcount(left));
+            break;
+        }
+        missed += state.watch.note_soon(watched(state, take_first(left)), state.now_s);
+    }
+    if (missed != 0) {
+        state.counters->unwatched_frames.add(missed);
     }
 }
 
-// Counts notable frame `i` for its subscriber. Drops for other reasons than a rule are nobody's.
-void count_for_subscriber(WorkerState& state, Direction direction, unsigned i) noexcept {
+// The frames of `which` whose outcome is `outcome`.
+FrameSet frames_with(const JudgedBurst& judged, const Outcome& outcome, FrameSet which) noexcept {
+    FrameSet out = 0;
+    for (FrameSet left = which; left != 0;) {
+        const unsigned i = take_first(left);
+        out |= judged.outcomes[i] == outcome ? frame_bit(i) : 0;
+    }
+    return out;
+}
+
+// Counts notable frames with one outcome for their subscribers, if that is counted by subscriber: drops for other reasons
+// than a rule are nobody's. Returns their bytes.
+std::uint64_t count_for_subscribers(
+    WorkerState& state,
+    Direction direction,
+    const Outcome& outcome,
+    FrameSet frames
+) noexcept {
     const JudgedBurst& judged = state.judged;
-    const Outcome outcome = judged.outcomes[i];
     const unsigned side = index_of(direction);
-    const bool initial_syn = (judged.initial_syns & frame_bit(i)) != 0;
-    SlotCounters& slot = state.slots[judged.slots[i]];
-    const std::uint32_t length = judged.lengths[i];
-    if (outcome.verdict == Verdict::pass) {
-        slot.passed[side].add(1, length);
-        if (outcome.reason == Reason::exempt) {
+    const bool passes = outcome.verdict == Verdict::pass;
+    std::uint64_t bytes = 0;
+    for (FrameSet left = frames; left != 0;) {
+        const unsigned i = take_first(left);
+        SlotCounters& slot = state.slots[judged.slots[i]];
+        const std::uint32_t length = judged.lengths[i];
+        bytes += length;
+        if (passes) {
+            slot.passed[side].add(1, length);
+        } else if (outcome.rule != kNoRule) {
+            SlotCounters::Dropped& dropped = slot.dropped[slot_column(outcome.rule)];
+            dropped.frames.add(1);
+            dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
+            dropped.bytes.add(length);
+        }
+    }
+    return bytes;
+}
+
+// What is noted of frames with one outcome beside their counters.
+void note_beside(
+    WorkerState& state,
+    Direction direction,
+    const Outcome& outcome,
+    FrameSet frames
+) noexcept {
+    if (outcome.reason == Reason::exempt) {
+        for (FrameSet left = frames; left != 0;) {
+            const unsigned i = take_first(left);
             count_exempt(
                 *state.image,
                 state.exemptions,
                 owner_of(state, direction, i),
                 outcome.rule,
-                initial_syn
+                (state.judged.initial_syns & frame_bit(i)) != 0
             );
         }
-    } else if (outcome.rule != kNoRule) {
-        SlotCounters::Dropped& dropped = slot.dropped[slot_column(outcome.rule)];
-        dropped.frames.add(1);
-        dropped.flows.add(initial_syn ? 1 : 0);
-        dropped.bytes.add(length);
-        const bool tried =
-            outcome.reason == Reason::rule || outcome.reason == Reason::payload_signature;
-        if (direction == Direction::outbound && tried) {
-            watch(state, i);
-        }
+    }
+    const bool tried =
+        outcome.reason == Reason::rule || outcome.reason == Reason::payload_signature;
+    if (direction == Direction::outbound && outcome.verdict == Verdict::drop && tried) {
+        watch(state, frames);
     }
 }
 
-bool same(const Outcome& a, const Outcome& b) noexcept {
-    return a.verdict == b.verdict && a.reason == b.reason && a.rule == b.rule;
-}
-
-// Counts notable frames by outcome, each run of equal outcomes at once. The bytes of all, and of those that are
-// dropped.
 struct NotableBytes {
     std::uint64_t all = 0;
     std::uint64_t dropped = 0;
 };
 
-NotableBytes count_notable(WorkerState& state, unsigned side) noexcept {
+// Counts notable frames, those with the same outcome together.
+NotableBytes count_notable(WorkerState& state, Direction direction) noexcept {
     const JudgedBurst& judged = state.judged;
     NotableBytes out;
-    Tally tally;
     for (FrameSet left = judged.notable; left != 0;) {
-        const unsigned i = take_first(left);
-        if (!same(judged.outcomes[i], tally.outcome)) {
-            if (tally.frames != 0) {
-                count(*state.counters, side, tally);
-            }
-            tally = Tally{judged.outcomes[i]};
-        }
-        const std::uint32_t length = judged.lengths[i];
-        ++tally.frames;
-        tally.bytes += length;
-        tally.flows += (judged.initial_syns >> i) & 1U;
-        out.all += length;
-        out.dropped += tally.outcome.verdict == Verdict::drop ? length : 0;
-    }
-    if (tally.frames != 0) {
-        count(*state.counters, side, tally);
+        const Outcome outcome = judged.outcomes[static_cast<unsigned>(std::countr_zero(left))];
+        const FrameSet frames = frames_with(judged, outcome, left);
+        left &= ~frames;
+        const std::uint64_t bytes = count_for_subscribers(state, direction, outcome, frames);
+        const Tally tally{
+            outcome,
+            static_cast<unsigned>(std::popcount(frames)),
+            bytes,
+            static_cast<unsigned>(std::popcount(frames & judged.initial_syns))};
+        count(*state.counters, index_of(direction), tally);
+        note_beside(state, direction, outcome, frames);
+        out.all += bytes;
+        out.dropped += outcome.verdict == Verdict::drop ? bytes : 0;
     }
     return out;
 }
@@ -217,10 +245,7 @@ void account_notable(WorkerState& state, Direction direction, unsigned count) no
     judged.passed_bytes = notes.bytes;
     std::uint64_t ordinary_bytes = notes.bytes;
     if (judged.notable != 0) {
-        for (FrameSet left = judged.notable; left != 0;) {
-            count_for_subscriber(state, direction, take_first(left));
-        }
-        const NotableBytes notable = count_notable(state, side);
+        const NotableBytes notable = count_notable(state, direction);
         judged.passed_bytes -= notable.dropped;
         ordinary_bytes -= notable.all;
     }
@@ -236,12 +261,14 @@ void account_ordinary(WorkerState& state, Direction direction) noexcept {
     const JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
     SlotCounters* const slots = state.slots;
+    const std::uint32_t* const places = judged.slots.data();
+    const std::uint32_t* const lengths = judged.lengths.data();
     // By runs: most bursts are one.
     for (FrameSet left = judged.ordinary; left != 0;) {
         const auto first = static_cast<unsigned>(std::countr_zero(left));
         const auto end = first + static_cast<unsigned>(std::countr_one(left >> first));
         for (unsigned i = first; i < end; ++i) {
-            slots[judged.slots[i]].passed[side].add(1, judged.lengths[i]);
+            slots[places[i]].passed[side].add(1, lengths[i]);
         }
         left &= ~first_frames(end);
     }

@@ -1,5 +1,7 @@
 #include "dataplane/cpu_list.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <charconv>
 #include <system_error>
@@ -48,6 +50,20 @@ std::optional<std::vector<unsigned>> parse_cpu_list(std::string_view text) {
         }
         text.remove_prefix(comma + 1);
     }
+}
+
+std::vector<unsigned> usable_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::vector<unsigned> out;
+    if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
+        for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+            if (CPU_ISSET(cpu, &set)) {
+                out.push_back(cpu);
+            }
+        }
+    }
+    return out.empty() ? std::vector<unsigned>{0} : out;
 }
 
 std::string to_string(const std::vector<unsigned>& cpus) {

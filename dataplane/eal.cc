@@ -9,7 +9,6 @@
 #include <rte_lcore.h>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,20 +28,6 @@ namespace {
 constexpr std::uint32_t kTestMemoryMib = 512;
 // What rte_get_next_lcore() begins with.
 constexpr unsigned kBeforeFirst = std::numeric_limits<unsigned>::max();
-
-std::vector<unsigned> usable_cpus() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::vector<unsigned> out;
-    if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
-        for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-            if (CPU_ISSET(cpu, &set)) {
-                out.push_back(cpu);
-            }
-        }
-    }
-    return out.empty() ? std::vector<unsigned>{0} : out;
-}
 
 bool begins_with_one_of(
     const std::vector<std::string>& arguments,

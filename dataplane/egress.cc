@@ -52,6 +52,10 @@ void let_out(
     WorkerCounters& counters
 ) noexcept {
     const std::span<rte_mbuf*> frames = burst.release();
+    if (judged.dropped == first_frames(static_cast<unsigned>(frames.size()))) {
+        discard(frames);  // as in a flood
+        return;
+    }
     std::size_t passed = frames.size();
     if (judged.dropped != 0) {
         // Those that pass move up, in their order, a run at a time; those that do not stand apart.
@@ -73,9 +77,7 @@ void let_out(
         }
         discard(std::span(dropped).first(dropped_count));
     }
-    if (passed != 0) {
-        transmit(to, direction, frames.first(passed), judged.passed_bytes, counters);
-    }
+    transmit(to, direction, frames.first(passed), judged.passed_bytes, counters);
 }
 
 }  // namespace portcullis::dataplane

@@ -58,6 +58,16 @@ struct JudgedBurst {
 
     std::array<Inner, kBurstMax> inner;
 
+    // Nothing is known of the next burst.
+    void clear() noexcept {
+        notable = 0;
+        ordinary = 0;
+        dropped = 0;
+        initial_syns = 0;
+        keyed = 0;
+        inner_frames = 0;
+    }
+
     [[nodiscard]] Outcome outcome(std::size_t i) const noexcept {
         return (notable & frame_bit(i)) != 0 ? outcomes[i]
                                              : Outcome{Verdict::pass, Reason::no_rule, kNoRule};

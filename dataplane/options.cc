@@ -4,6 +4,7 @@
 #include "dataplane/cpu_list.h"
 #include "dataplane/exit_status.h"
 #include "dataplane/isa_option.h"
+#include "rules/command_line.h"
 #include "rules/counter_layout.h"
 #include "rules/watch_table.h"
 
@@ -14,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace portcullis::dataplane {
@@ -382,7 +384,14 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
             return say_config_is_usable(parsed.raw.config, options);
         }
     } catch (const CLI::ParseError& error) {
-        return EarlyExit{app->exit(error) == 0 ? kExitDone : kExitCouldNotRun};
+        if (error.get_exit_code() == 0) {  // --help, --version
+            (void)app->exit(error);
+            return EarlyExit{kExitDone};
+        }
+        const std::string& program = app->get_name();
+        const Error wrong = error_of_options(*app, error, program + " --help");
+        std::cerr << program << ": " << to_string(wrong) << '\n';
+        return EarlyExit{kExitCouldNotRun};
     }
     return options;
 }

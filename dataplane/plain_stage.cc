@@ -30,6 +30,16 @@ constexpr std::ptrdiff_t kRowBytesBefore = 4;
 constexpr std::ptrdiff_t kTagBytesBefore =
     12;  // from the IP header: to the word that ends with the outer of two tags' type
 
+// An EtherType as it stands in memory, to compare without swapping bytes.
+constexpr std::uint16_t in_memory(std::uint16_t ether_type) noexcept {
+    return static_cast<std::uint16_t>((ether_type << 8U) | (ether_type >> 8U));
+}
+
+// The same in the upper half of a word, the later two of its bytes.
+constexpr std::uint32_t in_upper_half(std::uint16_t ether_type) noexcept {
+    return std::uint32_t{in_memory(ether_type)} << 16U;
+}
+
 // What places without a frame point to: no IP packet.
 constexpr std::array<std::uint8_t, 64> kNoPacket{};
 
@@ -95,7 +105,7 @@ struct Circumstances {
     [[nodiscard, gnu::always_inline]] std::uint32_t
     slot_of(std::uint32_t pool, std::uint32_t subscriber_number) const noexcept {
         const std::uint32_t slot = pools[pool].slot_base + subscriber_number;
-        rte_prefetch0(slots + slot);
+        rte_prefetch1(slots + slot);
         return slot;
     }
 
@@ -119,6 +129,136 @@ struct Owners {
     std::uint32_t* pools;
     std::uint32_t* slots;
 };
+
+// Whose eight packets are.
+struct OwnerLanes {
+    U32x8 pools{};
+    U32x8 slots{};
+    U32x8 found{};  // not zero where these are known
+};
+
+// How a pool's range numbers subscribers, in lanes.
+struct NumberingLanes {
+    // Adds subscribers `numbers` where `hit`, which is all ones or zero.
+    [[gnu::always_inline]] void
+    add(const U32x8& hit, const U32x8& numbers, OwnerLanes& out) const noexcept {
+        out.found |= hit;
+        out.pools |= hit & pool;
+        out.slots |= hit & (slot_base + (numbers & number_mask));
+    }
+
+    U32x8 pool;
+    U32x8 slot_base;
+    U32x8 number_mask;
+};
+
+[[gnu::always_inline]] inline NumberingLanes numbering_lanes(const PoolNumbering& numbering
+) noexcept {
+    return {
+        all_lanes(numbering.pool),
+        all_lanes(numbering.slot_base),
+        all_lanes(numbering.number_mask)};
+}
+
+// The largest IPv4 pools.
+class PoolLanes4 {
+public:
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first count_ are read
+    explicit PoolLanes4(const ImageView& image) noexcept {
+        for (const PoolRange4& range : image.pool_ranges4.all()) {
+            ranges_[count_++] = {
+                all_lanes(range.first),
+                all_lanes(range.span),
+                numbering_lanes(range.numbering),
+                range.numbering.shift};
+        }
+    }
+
+    [[gnu::always_inline]] void look(const U32x8& addresses, OwnerLanes& out) const noexcept {
+        for (unsigned i = 0; i < count_; ++i) {
+            const Range& range = ranges_[i];
+            const U32x8 hit = as<U32x8>(addresses - range.first <= range.span);
+            range.numbering.add(hit, addresses >> range.shift, out);
+        }
+    }
+
+private:
+    struct Range {
+        U32x8 first;
+        U32x8 span;
+        NumberingLanes numbering;
+        std::uint32_t shift;
+    };
+
+    std::array<Range, PoolRanges<PoolRange4>::kCountMax> ranges_;
+    unsigned count_ = 0;
+};
+
+// The upper halves of eight IPv6 addresses.
+struct UpperHalves {
+    U32x8 high;
+    U32x8 low;
+};
+
+// The largest IPv6 pools.
+class PoolLanes6 {
+public:
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first count_ are read
+    explicit PoolLanes6(const ImageView& image) noexcept {
+        for (const PoolRange6& range : image.pool_ranges6.all()) {
+            ranges_[count_++] = {
+                {all_lanes(range.first[0]), all_lanes(range.first[1])},
+                {all_lanes(range.span[0]), all_lanes(range.span[1])},
+                numbering_lanes(range.numbering),
+                range.numbering.shift};
+        }
+    }
+
+    [[gnu::always_inline]] void look(const UpperHalves& halves, OwnerLanes& out) const noexcept {
+        for (unsigned i = 0; i < count_; ++i) {
+            const Range& range = ranges_[i];
+            const U32x8 hit = as<U32x8>(
+                (halves.high - range.first.high <= range.span.high)
+                & (halves.low - range.first.low <= range.span.low)
+            );
+            // Of the 64 bits, those from `shift` on; by one and the rest, since a shift by 32 is none.
+            const U32x8 numbers =
+                (halves.high << 1U << (31 - range.shift)) | (halves.low >> range.shift);
+            range.numbering.add(hit, numbers, out);
+        }
+    }
+
+private:
+    struct Range {
+        UpperHalves first;
+        UpperHalves span;
+        NumberingLanes numbering;
+        std::uint32_t shift;
+    };
+
+    std::array<Range, PoolRanges<PoolRange6>::kCountMax> ranges_;
+    unsigned count_ = 0;
+};
+
+// Writes whose the packets are, and asks for their slots, if all are found but those that are no packets.
+[[gnu::always_inline]] inline bool write_owners(
+    const Circumstances& around,
+    const Packets& packets,
+    const OwnerLanes& lanes,
+    const Owners& out
+) noexcept {
+    const U32x8 present = as<U32x8>(as<I32x8>(packets.bytes) > 0);
+    if (lanes_set(present & ~lanes.found) != 0) [[unlikely]] {
+        return false;
+    }
+    store_lanes(out.pools, lanes.pools);
+    store_lanes(out.slots, lanes.slots);
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < kLanes; ++i) {
+        rte_prefetch1(around.slots + out.slots[i]);
+    }
+    return true;
+}
 
 // A bit a packet.
 struct Facts {
@@ -144,10 +284,15 @@ struct Facts {
 
 struct Ipv4 {
     static constexpr std::uint32_t kBytesMin = kPlainBytesMin4;
+    using Pools = PoolLanes4;
 
     // The shape that parse_plain_ipv4 (rules/plain_parser.h) takes.
-    [[gnu::always_inline]] static Facts
-    read(const Circumstances& around, const Packets& packets, const Owners& owners) noexcept {
+    [[gnu::always_inline]] static Facts read(
+        const Circumstances& around,
+        const Pools& pools,
+        const Packets& packets,
+        const Owners& owners
+    ) noexcept {
         const Columns words = columns_of(packets.headers, -kRowBytesBefore);
         const Columns more = columns_of(packets.headers, 16 - kRowBytesBefore);
         const U32x8 total = ((words[1] >> 8U) & 0xFF00U) | (words[1] >> 24U);
@@ -160,10 +305,15 @@ struct Ipv4 {
         );
         odd |= (words[1] & 0xFFU) ^ 0x45U;  // version and header length
         odd |= words[2] & 0xFF3F'0000U;     // fragments: all but two flags
-        const U32x8 other = (words[0] & 0xFFFF'0000U) ^ 0x0008'0000U;  // the EtherType 0x0800
+        const U32x8 other = (words[0] & 0xFFFF'0000U) ^ in_upper_half(wire::kEtherTypeIpv4);
         U32x8 named;
         around.screen.look(more[2], named);
-        find_owners(around, swap_bytes32(around.outbound ? more[0] : more[1]), owners);
+        const U32x8 subscribers = swap_bytes32(around.outbound ? more[0] : more[1]);
+        OwnerLanes found;
+        pools.look(subscribers, found);
+        if (!write_owners(around, packets, found, owners)) [[unlikely]] {
+            find_owners(around, subscribers, owners);
+        }
         return {lanes_set(other), lanes_set(odd), lanes_set(named)};
     }
 
@@ -184,50 +334,61 @@ private:
 
 struct Ipv6 {
     static constexpr std::uint32_t kBytesMin = kPlainBytesMin6;
+    using Pools = PoolLanes6;
 
     // The shape that parse_plain_ipv6 takes.
-    [[gnu::always_inline]] static Facts
-    read(const Circumstances& around, const Packets& packets, const Owners& owners) noexcept {
+    [[gnu::always_inline]] static Facts read(
+        const Circumstances& around,
+        const Pools& pools,
+        const Packets& packets,
+        const Owners& owners
+    ) noexcept {
         const Columns words = columns_of(packets.headers, -kRowBytesBefore);
         const U32x8 payload = ((words[2] & 0xFFU) << 8U) | ((words[2] >> 8U) & 0xFFU);
         U32x8 odd;
         find_odd_transport(
             (words[2] >> 16U) & 0xFFU, payload, packets.bytes - wire::kIpv6Bytes, odd
         );
-        odd |= (words[1] & 0xF0U) ^ 0x60U;                             // the version
-        const U32x8 other = (words[0] & 0xFFFF'0000U) ^ 0xDD86'0000U;  // the EtherType 0x86DD
-        std::array<std::uint32_t, kLanes> ports{};
-        find_owners(around, packets, ports.data(), owners);
+        odd |= (words[1] & 0xF0U) ^ 0x60U;  // the version
+        const U32x8 other = (words[0] & 0xFFFF'0000U) ^ in_upper_half(wire::kEtherTypeIpv6);
         U32x8 named;
-        around.screen.look(load_lanes(ports.data()), named);
+        around.screen.look(ports_of(packets), named);
+        const std::ptrdiff_t address_at = around.outbound ? 8 : 24;
+        const Columns address = columns_of(packets.headers, address_at);
+        OwnerLanes found;
+        pools.look({swap_bytes32(address[0]), swap_bytes32(address[1])}, found);
+        if (!write_owners(around, packets, found, owners)) [[unlikely]] {
+            find_owners(around, packets, address_at, owners);
+        }
         return {lanes_set(other), lanes_set(odd), lanes_set(named)};
     }
 
 private:
+    [[gnu::always_inline]] static U32x8 ports_of(const Packets& packets) noexcept {
+        std::array<std::uint32_t, kLanes> ports{};
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < kLanes; ++i) {
+            std::memcpy(&ports[i], packets.headers[i] + wire::kIpv6Bytes, sizeof(ports[i]));
+        }
+        return load_lanes(ports.data());
+    }
+
     [[gnu::always_inline]] static void find_owners(
         const Circumstances& around,
         const Packets& packets,
-        std::uint32_t* ports,
+        std::ptrdiff_t address_at,
         const Owners& out
     ) noexcept {
-        const std::size_t address_at = around.outbound ? 8 : 24;
 #pragma GCC unroll 8
         for (unsigned i = 0; i < kLanes; ++i) {
-            const std::uint8_t* const header = packets.headers[i];
-            std::memcpy(ports + i, header + wire::kIpv6Bytes, sizeof(*ports));
-            const AddressWords address{
-                load_be64(header + address_at), load_be64(header + address_at + 8)};
+            const std::uint8_t* const at = packets.headers[i] + address_at;
+            const AddressWords address{load_be64(at), load_be64(at + 8)};
             const std::uint32_t pool = find_pool(around.image, Family::ipv6, address);
             out.pools[i] = pool;
             out.slots[i] = around.slot_of(pool, subscriber_number(around.pools[pool], address));
         }
     }
 };
-
-// An EtherType as it stands in memory, to compare without swapping bytes.
-constexpr std::uint16_t in_memory(std::uint16_t ether_type) noexcept {
-    return static_cast<std::uint16_t>((ether_type << 8U) | (ether_type >> 8U));
-}
 
 [[gnu::always_inline]] inline std::uint16_t raw16(const std::uint8_t* bytes) noexcept {
     return static_cast<std::uint16_t>(bytes[0] | (bytes[1] << 8U));
@@ -248,18 +409,21 @@ constexpr std::uint16_t in_memory(std::uint16_t ether_type) noexcept {
 note_headers(WorkerState& state, std::span<rte_mbuf* const> frames, std::uint32_t at) noexcept {
     std::uint32_t others = 0;
     const auto count = static_cast<unsigned>(frames.size());
+    std::uint32_t* const lengths = state.judged.lengths.data();
+    const std::uint8_t** const headers = state.notes.ip_headers.data();
+#pragma GCC unroll 4
     for (unsigned i = 0; i < count; ++i) {
         const rte_mbuf* frame = frames[i];
         const std::uint32_t length = frame->pkt_len;
         const auto* header = rte_pktmbuf_mtod(frame, const std::uint8_t*) + at;
         rte_prefetch0(header);
-        state.judged.lengths[i] = length;
-        state.notes.ip_headers[i] = header;
+        lengths[i] = length;
+        headers[i] = header;
         others |= length ^ frame->data_len;
     }
     for (unsigned i = count; i % kLanes != 0; ++i) {
-        state.notes.ip_headers[i] = no_packet();
-        state.judged.lengths[i] = 0;
+        headers[i] = no_packet();
+        lengths[i] = 0;
     }
     return others == 0;
 }
@@ -267,7 +431,10 @@ note_headers(WorkerState& state, std::span<rte_mbuf* const> frames, std::uint32_
 // Not zero where what stands in the upper half of a word is the EtherType of no tag.
 [[gnu::always_inline]] inline U32x8 no_tag(const U32x8& words) noexcept {
     const U32x8 type = words & 0xFFFF'0000U;
-    return as<U32x8>((type != 0x0081'0000U) & (type != 0xA888'0000U));
+    return as<U32x8>(
+        (type != in_upper_half(wire::kEtherTypeVlan))
+        & (type != in_upper_half(wire::kEtherTypeQinQ))
+    );
 }
 
 // Bit i: packet i has no `kTags` tags in front of it, or its frame is shorter than `bytes_min` from there on.
@@ -306,11 +473,12 @@ template <typename Version, unsigned kTags>
     FrameSet named = 0;
     FrameSet without_pool = 0;
     U32x8 bytes{};
+    const typename Version::Pools pools(around.image);
     for (unsigned first = 0; first < frames.size(); first += kLanes) {
         const U32x8 lengths = load_lanes(judged.lengths.data() + first);
         const Packets packets{notes.ip_headers.data() + first, lengths - kAt};
         const Owners owners{judged.pools.data() + first, judged.slots.data() + first};
-        const Facts facts = Version::read(around, packets, owners);
+        const Facts facts = Version::read(around, pools, packets, owners);
         others |= FrameSet{facts.other | find_others<kTags>(packets, Version::kBytesMin)} << first;
         closer |= FrameSet{facts.odd} << first;
         named |= FrameSet{facts.named} << first;
@@ -406,6 +574,7 @@ template <typename Version>
 read_scattered(WorkerState& state, const Circumstances& around, FrameSet which) noexcept {
     StageNotes& notes = state.notes;
     JudgedBurst& judged = state.judged;
+    const typename Version::Pools pools(around.image);
     while (which != 0) {
         std::array<unsigned, kLanes> places{};
         std::array<const std::uint8_t*, kLanes> headers{};
@@ -421,19 +590,22 @@ read_scattered(WorkerState& state, const Circumstances& around, FrameSet which) 
             headers[rest] = no_packet();
             bytes[rest] = 0;
         }
-        std::array<std::uint32_t, kLanes> pools{};
-        std::array<std::uint32_t, kLanes> slots{};
+        std::array<std::uint32_t, kLanes> found_pools{};
+        std::array<std::uint32_t, kLanes> found_slots{};
         const Facts facts = Version::read(
-            around, {headers.data(), load_lanes(bytes.data())}, {pools.data(), slots.data()}
+            around,
+            pools,
+            {headers.data(), load_lanes(bytes.data())},
+            {found_pools.data(), found_slots.data()}
         );
         for (unsigned k = 0; k < count; ++k) {
             const unsigned i = places[k];
-            judged.pools[i] = pools[k];
-            judged.slots[i] = slots[k];
+            judged.pools[i] = found_pools[k];
+            judged.slots[i] = found_slots[k];
             const bool odd = ((facts.odd >> k) & 1U) != 0;
             notes.closer |= bit_if(odd, i);
             notes.named |= bit_if(!odd && ((facts.named >> k) & 1U) != 0, i);
-            notes.without_pool |= bit_if(pools[k] == 0, i);
+            notes.without_pool |= bit_if(found_pools[k] == 0, i);
         }
     }
 }

@@ -4,6 +4,7 @@
 #include "dataplane/beside.h"
 #include "dataplane/frame_bytes.h"
 #include "dataplane/inspection.h"
+#include "dataplane/named_stage.h"
 #include "rules/decision.h"
 #include "rules/frame_parser.h"
 #include "rules/plain_parser.h"
@@ -88,27 +89,6 @@ void look_closer(
     set_outcome(judged, i, judge(image, key, attribution, direction), key.initial_syn);
 }
 
-// A plain frame with ports that a rule may name. False if a tunnel may start behind them.
-bool look_at_ports(WorkerState& state, Direction direction, unsigned i) noexcept {
-    const ImageView& image = *state.image;
-    const Family family = (state.notes.ipv4 & frame_bit(i)) != 0 ? Family::ipv4 : Family::ipv6;
-    const PlainEnds ends = read_plain_ends(family, state.notes.ip_headers[i]);
-    if (ends.transport == Transport::udp && image.header->tunnels != 0
-        && is_tunnel_port(ends.source_port, ends.destination_port)) {
-        return false;
-    }
-    const RuleSet named = rules_of_ports(image, direction, ends);
-    if (named == 0) {
-        return true;
-    }
-    const bool outbound = direction == Direction::outbound;
-    const Attribution owner{
-        state.judged.pools[i], family, outbound ? ends.source : ends.destination};
-    const FarEnd far{family, outbound ? ends.destination : ends.source, true};
-    set_outcome(state.judged, i, judge_rules(image, named, owner, far), ends.initial_syn);
-    return true;
-}
-
 // Until a policy is effective every frame has one outcome, and is nobody's.
 void decide_without_policy(WorkerState& state, const Burst& burst) noexcept {
     const std::span<rte_mbuf* const> frames = burst.frames();
@@ -133,9 +113,8 @@ void judge_by_policy(WorkerState& state, Direction direction, const Burst& burst
     if (state.image->header->drop_spoofed != 0 && direction == Direction::outbound) {
         notes.closer |= notes.without_pool;
     }
-    for (FrameSet left = notes.named & ~notes.closer; left != 0;) {
-        const unsigned i = take_first(left);
-        notes.closer |= look_at_ports(state, direction, i) ? 0 : frame_bit(i);
+    if (const FrameSet named = notes.named & ~notes.closer; named != 0) {
+        notes.closer |= judge_named_frames(state, direction, named);
     }
     for (FrameSet left = notes.closer; left != 0;) {
         const unsigned i = take_first(left);
@@ -149,16 +128,10 @@ void judge_by_policy(WorkerState& state, Direction direction, const Burst& burst
 }  // namespace
 
 void judge_burst(WorkerState& state, Direction direction, const Burst& burst) noexcept {
-    JudgedBurst& judged = state.judged;
-    judged.ordinary = 0;
+    state.judged.clear();
     if (burst.empty()) {
         return;
     }
-    judged.notable = 0;
-    judged.dropped = 0;
-    judged.initial_syns = 0;
-    judged.keyed = 0;
-    judged.inner_frames = 0;
     if (state.image == nullptr) [[unlikely]] {
         decide_without_policy(state, burst);
     } else {

@@ -70,7 +70,12 @@ void Housekeeping::end_turn(unsigned frames) noexcept {
     }
 }
 
+void Housekeeping::settle_notes() noexcept {
+    state_.counters->unwatched_frames.add(state_.watch.settle(state_.now_s));
+}
+
 void Housekeeping::look_around() noexcept {
+    settle_notes();  // of frames that were judged by the policy so far
     const RunningPolicy* policy = policies_.take(worker_);
     state_.image = policy == nullptr ? nullptr : &policy->view;
     state_.shadow =
@@ -86,6 +91,7 @@ void Housekeeping::look_around() noexcept {
 }
 
 void Housekeeping::leave() noexcept {
+    settle_notes();
     state_.image = nullptr;
     state_.shadow = nullptr;
     policies_.leave(worker_);

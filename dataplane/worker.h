@@ -62,7 +62,7 @@ public:
     // Ends a pause between turns, whose time is nobody's work, and looks around.
     void end_pause() noexcept;
 
-    // Takes the newest policy and gives a sign of life. Between bursts only.
+    // Takes the newest policy, gives a sign of life, and finishes what waits. Between bursts only.
     void look_around() noexcept;
 
     // The worker ends: it uses no policy any more.
@@ -71,6 +71,9 @@ public:
 private:
     // The cycles since the last call.
     [[nodiscard]] std::uint64_t lap() noexcept;
+
+    // No frame waits any more to be noted in the table of subscribers under watch.
+    void settle_notes() noexcept;
 
     PolicySlot& policies_;
     unsigned worker_;

@@ -4,6 +4,7 @@
 #include "dataplane/beside.h"
 #include "dataplane/inspection.h"
 #include "dataplane/judged_burst.h"
+#include "dataplane/named_stage.h"
 #include "dataplane/observers.h"
 #include "dataplane/plain_stage.h"
 #include "rules/active_table.h"
@@ -50,6 +51,7 @@ struct WorkerState {
     ActiveTable active;  // may be empty
     WatchTable watch;    // may be empty
     Inspection inspection;
+    NamedFrames named;  // of the stage that judges them, between its steps
     std::uint32_t first_active_slot = 0;
     ExemptionCounters* exemptions = nullptr;      // kOverlayPlaces
     ShadowCounters* shadow_counters = nullptr;    // kShadowBlocks

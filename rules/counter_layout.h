@@ -22,15 +22,33 @@ inline constexpr std::uint32_t kCounterVersion = 6;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
+// Sanitizers look at loads and stores, but not into assembler.
+#if defined(__x86_64__) && !defined(PORTCULLIS_SANITIZED)
+#define PORTCULLIS_ADD_IN_MEMORY 1
+#else
+#define PORTCULLIS_ADD_IN_MEMORY 0
+#endif
+
 // A monotonic counter with one writer: add() is a plain load, add and store.
 template <typename Rep>
 class BasicCounter {
 public:
     void add(Rep amount) noexcept {
+#if PORTCULLIS_ADD_IN_MEMORY
+        // What GCC makes three instructions of, since it does not put accesses of atomics together. Without a lock prefix;
+        // a reader sees the value before or after, for it is aligned.
+        if constexpr (sizeof(Rep) == sizeof(std::uint64_t)) {
+            asm("addq %1, %0" : "+m"(value_) : "er"(amount) : "cc");  // NOLINT(hicpp-no-assembler)
+        } else {
+            static_assert(sizeof(Rep) == sizeof(std::uint32_t));
+            asm("addl %1, %0" : "+m"(value_) : "er"(amount) : "cc");  // NOLINT(hicpp-no-assembler)
+        }
+#else
         value_.store(
             static_cast<Rep>(value_.load(std::memory_order_relaxed) + amount),
             std::memory_order_relaxed
         );
+#endif
     }
 
     void set(Rep value, std::memory_order order = std::memory_order_relaxed) noexcept {

@@ -1,46 +1,27 @@
 #include "rules/decision.h"
 
-#include <bit>
-
 namespace portcullis {
 
-// Of the rules in `named`, which the class drops or monitors, the first whose action takes effect.
 Outcome judge_rules(
     const ImageView& image,
     RuleSet named,
     const Attribution& attribution,
     const FarEnd& far
 ) noexcept {
-    const ClassEntry& actions =
-        image.header->classes[image.pools[attribution.pool].service_class.value];
-    const RuleSet acting = static_cast<RuleSet>(named & (actions.drop | actions.monitor));
-    const auto first_of = [](RuleSet set) {
-        return static_cast<std::uint8_t>(std::countr_zero(set));
-    };
+    const ClassEntry& actions = actions_of(image, attribution.pool);
+    const RuleSet acting = acting_rules(actions, named);
     if (acting == 0) {
-        return {Verdict::pass, Reason::class_allows, first_of(named)};
+        return class_allows(named);
     }
     RuleSet to_smarthost = 0;
     if ((acting & image.header->smarthost_rules) != 0 && far.is_last
         && is_smarthost(image, far.family, far.address)) {
-        to_smarthost = static_cast<RuleSet>(acting & image.header->smarthost_rules);
+        to_smarthost = image.header->smarthost_rules;
     }
-    RuleSet excepted = to_smarthost;
-    if (acting != to_smarthost) {
-        excepted = static_cast<RuleSet>(
-            excepted | (acting & exempted_rules(image, attribution.family, attribution.address))
-        );
-    }
-    const RuleSet dropped = static_cast<RuleSet>(acting & actions.drop & ~excepted);
-    if (dropped != 0) {
-        return {Verdict::drop, Reason::rule, first_of(dropped)};
-    }
-    const RuleSet monitored = static_cast<RuleSet>(acting & actions.monitor & ~excepted);
-    if (monitored != 0) {
-        return {Verdict::pass, Reason::monitored, first_of(monitored)};
-    }
-    return to_smarthost != 0 ? Outcome{Verdict::pass, Reason::smarthost, first_of(to_smarthost)}
-                             : Outcome{Verdict::pass, Reason::exempt, first_of(excepted)};
+    const RuleSet exempted = (acting & ~to_smarthost) != 0
+                                 ? exempted_rules(image, attribution.family, attribution.address)
+                                 : RuleSet{0};
+    return weigh_rules(actions, named, to_smarthost, exempted);
 }
 
 Outcome judge_named(

@@ -11,6 +11,7 @@
 #include "rules/units.h"
 #include "rules/verdict.h"
 
+#include <bit>
 #include <cstdint>
 
 namespace portcullis {
@@ -21,6 +22,9 @@ struct alignas(4) Outcome {
     Verdict verdict = Verdict::pass;
     Reason reason = Reason::not_ip;
     std::uint8_t rule = kNoRule;  // with Reason::rule, monitored, smarthost, exempt, class_allows
+    std::uint8_t reserved = 0;
+
+    friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
 // Whose frame it is.
@@ -67,6 +71,47 @@ struct FarEnd {
     bool is_last =
         true;  // false: source routing has hops still to go, so the packet does not end up there
 };
+
+// What the class of the pool does about each rule.
+[[nodiscard]] inline const ClassEntry&
+actions_of(const ImageView& image, std::uint32_t pool) noexcept {
+    return image.header->classes[image.pools[pool].service_class.value];
+}
+
+[[nodiscard]] inline RuleSet acting_rules(const ClassEntry& actions, RuleSet named) noexcept {
+    return static_cast<RuleSet>(named & (actions.drop | actions.monitor));
+}
+
+[[nodiscard]] inline std::uint8_t first_rule(RuleSet rules) noexcept {
+    return static_cast<std::uint8_t>(std::countr_zero(rules));
+}
+
+// The outcome where a class acts upon none of the rules in `named`.
+[[nodiscard]] inline Outcome class_allows(RuleSet named) noexcept {
+    return {Verdict::pass, Reason::class_allows, first_rule(named)};
+}
+
+// The outcome where it acts upon one: of those rules the first whose action takes effect. `to_smarthost`: the rules that
+// let pass what goes to a smarthost, if this does; `exempted`: those that the subscriber is exempt from.
+[[nodiscard]] inline Outcome weigh_rules(
+    const ClassEntry& actions,
+    RuleSet named,
+    RuleSet to_smarthost,
+    RuleSet exempted
+) noexcept {
+    const unsigned acting = acting_rules(actions, named);
+    const unsigned effective = acting & ~(unsigned{to_smarthost} | exempted);
+    if (const unsigned dropped = effective & actions.drop; dropped != 0) {
+        return {Verdict::drop, Reason::rule, first_rule(static_cast<RuleSet>(dropped))};
+    }
+    if (effective != 0) {
+        return {Verdict::pass, Reason::monitored, first_rule(static_cast<RuleSet>(effective))};
+    }
+    if (const unsigned allowed = acting & to_smarthost; allowed != 0) {
+        return {Verdict::pass, Reason::smarthost, first_rule(static_cast<RuleSet>(allowed))};
+    }
+    return {Verdict::pass, Reason::exempt, first_rule(static_cast<RuleSet>(acting))};
+}
 
 // The outcome of one header whose ports the rules in `named` name, at least one. Out of the common way.
 [[nodiscard]] Outcome judge_rules(

@@ -1,7 +1,9 @@
 #include "rules/image.h"
 
+#include "rules/image_lookup.h"
 #include "rules/image_sections.h"
 #include "rules/pattern_database.h"
+#include "rules/pool_ranges.h"
 #include "rules/pool_trie.h"
 #include "rules/port_screen.h"
 
@@ -64,6 +66,9 @@ public:
             return error_;
         }
         view.roots4 = roots_of(trie4);
+        view.pool_ranges4 = pool_ranges4(*view.roots4, trie4, pools);
+        view.pool_ranges6 =
+            pool_ranges6(header_->skip_value_high, header_->skip_bytes6, trie6, pools);
         view.screens = {
             screen_of(*header_, pages, Direction::outbound),
             screen_of(*header_, pages, Direction::inbound)};
@@ -121,6 +126,11 @@ private:
         require((header_->tunnels >> kTunnelCount) == 0, "unknown tunnel");
         require((header_->dropped_faults >> kFaultCount) == 0, "unknown fault");
         require(header_->skip_bytes6 <= 8, "skipped bytes");
+        const std::uint64_t skip_mask = mask_of(8U * std::min(header_->skip_bytes6, 8U)).high;
+        require(
+            header_->skip_mask_high == skip_mask && (header_->skip_value_high & ~skip_mask) == 0,
+            "skipped bytes"
+        );
         require(header_->rejects <= 1, "a flag");
         if (failed_) {
             return false;  // the number of rules is about to be shifted by

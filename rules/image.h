@@ -8,6 +8,7 @@
 
 #include "rules/key.h"
 #include "rules/policy.h"
+#include "rules/pool_ranges.h"
 #include "rules/port_screen.h"
 #include "rules/result.h"
 #include "rules/units.h"
@@ -21,7 +22,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kImageMagic = 0x314D'494C'4C55'4350ULL;  // "PCULLIM1" in memory
-inline constexpr std::uint32_t kImageVersion = 3;
+inline constexpr std::uint32_t kImageVersion = 4;
 inline constexpr std::size_t kImageAlignment = 64;
 inline constexpr std::uint64_t kImageBytesMax = std::uint64_t{4} << 30U;
 
@@ -88,7 +89,8 @@ struct PrefixTable {
     std::uint32_t slot_mask =
         0;  // the table has slot_mask + 1 places, a power of two, and kProbesMax - 1 more
     std::uint8_t length = 0;
-    std::array<std::uint8_t, 3> reserved{};
+    std::uint8_t seed = 0;  // of the hash: one with which the prefixes spread
+    std::array<std::uint8_t, 2> reserved{};
 };
 
 struct PrefixEntry4 {
@@ -183,6 +185,8 @@ public:
     std::span<const std::byte> pattern_database;
     const OverlayView* overlay = nullptr;             // nullptr: none; set by who publishes both
     std::array<PortScreen, kDirectionCount> screens;  // by direction; made by validate()
+    PoolRanges<PoolRange4> pool_ranges4;              // made by validate()
+    PoolRanges<PoolRange6> pool_ranges6;              // made by validate()
 };
 
 // Where an exemption of an overlay is counted.

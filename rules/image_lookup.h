@@ -7,7 +7,7 @@
 
 namespace portcullis {
 
-// Which rules name the ports of `ends`, a Key or PlainEnds. Two loads in L1 a port; empty for almost every frame.
+// Which rules name the ports of `ends`, a Key or PlainPorts. Two loads in L1 a port; empty for almost every frame.
 template <typename Ends>
 [[nodiscard]] inline RuleSet
 rules_of_ports(const ImageView& image, Direction direction, const Ends& ends) noexcept {
@@ -104,41 +104,70 @@ subscriber_number4(const PoolEntry& pool, std::uint32_t address) noexcept {
     return {high, low};
 }
 
+// What a table's hash adds to an address: prefixes that were chosen to have one hash with one seed have many with another.
+[[nodiscard]] inline std::uint64_t hash_offset(const PrefixTable& table) noexcept {
+    constexpr std::uint64_t kSeedStep = 0xD1B5'4A32'D192'ED03ULL;  // odd, and like a random number
+    return table.length + table.seed * kSeedStep;
+}
+
 // Where a masked prefix is looked for first.
 [[nodiscard]] inline std::uint64_t
-prefix_hash(const PrefixEntry4& masked, unsigned length) noexcept {
-    return hash_of(masked.address, length);
+prefix_hash(const PrefixEntry4& masked, const PrefixTable& table) noexcept {
+    return hash_of(masked.address, hash_offset(table));
 }
 
 [[nodiscard]] inline std::uint64_t
-prefix_hash(const PrefixEntry6& masked, unsigned length) noexcept {
-    return hash_of(masked.address.high, masked.address.low + length);
+prefix_hash(const PrefixEntry6& masked, const PrefixTable& table) noexcept {
+    return hash_of(masked.address.high, masked.address.low + hash_offset(table));
 }
 
-// `address` (in the upper half of `high` if IPv4, as in a Key) cut to `length` bits, as entries have it.
-[[nodiscard]] inline PrefixEntry4
-masked_entry(const AddressWords& address, unsigned length, const PrefixEntry4& /*kind*/) noexcept {
-    return {static_cast<std::uint32_t>((address.high & mask_of(length).high) >> 32U), 0, 0};
+// `address` (in the upper half of `high` if IPv4, as in a Key) cut by `mask`, as entries have it.
+[[nodiscard]] inline PrefixEntry4 masked_entry(
+    const AddressWords& address,
+    const AddressWords& mask,
+    const PrefixEntry4& /*kind*/
+) noexcept {
+    return {static_cast<std::uint32_t>((address.high & mask.high) >> 32U), 0, 0};
 }
 
-[[nodiscard]] inline PrefixEntry6
-masked_entry(const AddressWords& address, unsigned length, const PrefixEntry6& /*kind*/) noexcept {
-    const AddressWords mask = mask_of(length);
+[[nodiscard]] inline PrefixEntry6 masked_entry(
+    const AddressWords& address,
+    const AddressWords& mask,
+    const PrefixEntry6& /*kind*/
+) noexcept {
     return {{address.high & mask.high, address.low & mask.low}, 0, {}};
+}
+
+// The same, cut to `length` bits.
+template <typename Entry>
+[[nodiscard]] inline Entry
+masked_entry(const AddressWords& address, unsigned length, const Entry& kind) noexcept {
+    return masked_entry(address, mask_of(length), kind);
+}
+
+// Where the search for `masked` in its table begins.
+template <typename Entry>
+[[nodiscard]] inline const Entry*
+first_entry(const PrefixTable& table, const Entry* entries, const Entry& masked) noexcept {
+    return entries + table.first_entry + (prefix_hash(masked, table) & table.slot_mask);
+}
+
+// The entry of `masked`, for which the search begins at `first`; nullptr if it is not there.
+template <typename Entry>
+[[nodiscard]] inline const Entry* find_entry(const Entry* first, const Entry& masked) noexcept {
+    for (unsigned probe = 0; probe < kProbesMax && first[probe].rules != 0; ++probe) {
+        if (first[probe].address == masked.address) {
+            return first + probe;
+        }
+    }
+    return nullptr;
 }
 
 // The entry of `masked` in its table, nullptr if it is not there.
 template <typename Entry>
 [[nodiscard]] inline const Entry*
 find_entry(const PrefixTable& table, const Entry* entries, const Entry& masked) noexcept {
-    const Entry* entry =
-        entries + table.first_entry + (prefix_hash(masked, table.length) & table.slot_mask);
-    for (unsigned probe = 0; probe < kProbesMax && entry[probe].rules != 0; ++probe) {
-        if (entry[probe].address == masked.address) {
-            return entry + probe;
-        }
-    }
-    return nullptr;
+    return find_entry(first_entry(table, entries, masked), masked);
 }
 
 // The union of the rules of every prefix of `set` that contains `address`.

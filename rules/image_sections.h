@@ -50,12 +50,11 @@ template <typename Entry>
             return "a prefix table out of bounds";
         }
     }
+    unsigned named_rules = 0;  // of all entries, with no branch for each
     for (const Entry& entry : entries) {
-        if ((entry.rules & unknown_rules) != 0) {
-            return "a prefix names an unknown rule";
-        }
+        named_rules |= entry.rules;
     }
-    return nullptr;
+    return (named_rules & unknown_rules) != 0 ? "a prefix names an unknown rule" : nullptr;
 }
 
 }  // namespace portcullis

@@ -2,11 +2,13 @@
 
 #include "rules/image_sections.h"
 #include "rules/prefix_set.h"
+#include "rules/section_layout.h"
 
 #include <xxhash.h>
 
-#include <cstring>
-#include <optional>
+#include <algorithm>
+#include <bit>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,36 +26,104 @@ RuleSet rule_bit(RuleIndex rule) {
 
 // --- Compiling
 
+bool is_before(const PrefixEntry4& a, const PrefixEntry4& b) {
+    return a.address < b.address;
+}
+
+bool is_before(const PrefixEntry6& a, const PrefixEntry6& b) {
+    return a.address.high != b.address.high ? a.address.high < b.address.high
+                                            : a.address.low < b.address.low;
+}
+
+// An exemption, its length left out.
+template <typename Entry>
+struct PlacedEntry {
+    Entry entry;  // with its one rule
+    OverlayPlace place = 0;
+};
+
 // One family's tables. `places` are shared by both.
 template <typename Entry>
 struct FamilyTables {
     PrefixSetTables<Entry> set;
     std::vector<std::uint32_t> first_places;
 
-    void give_places(std::vector<OverlayPlace>& places) {
+    // Those of one length, at least one.
+    void
+    add(unsigned length,
+        std::vector<PlacedEntry<Entry>> exemptions,
+        std::vector<OverlayPlace>& places) {
+        const auto before = [](const PlacedEntry<Entry>& a, const PlacedEntry<Entry>& b) {
+            return is_before(a.entry, b.entry);
+        };
+        if (!std::is_sorted(exemptions.begin(), exemptions.end(), before)) {
+            std::stable_sort(exemptions.begin(), exemptions.end(), before);
+        }
+        std::vector<Entry> prefixes;
+        std::vector<std::uint32_t> firsts;
+        prefixes.reserve(exemptions.size());
+        firsts.reserve(exemptions.size());
+        for (auto from = exemptions.begin(); from != exemptions.end();) {
+            Entry& united = prefixes.emplace_back(from->entry);
+            auto to = from + 1;
+            for (; to != exemptions.end() && to->entry.address == united.address; ++to) {
+                united.rules = static_cast<RuleSet>(united.rules | to->entry.rules);
+            }
+            firsts.push_back(static_cast<std::uint32_t>(places.size()));
+            give_places({from, to}, united.rules, places);
+            from = to;
+        }
+        const std::vector<std::uint32_t> numbers = add_prefix_table<Entry>(length, prefixes, set);
         first_places.resize(set.entries.size());
-        for (std::size_t i = 0; i < set.entries.size(); ++i) {
-            first_places[i] = static_cast<std::uint32_t>(places.size());
-            const auto rules = static_cast<unsigned>(std::popcount(set.entries[i].rules));
-            places.resize(places.size() + rules);
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            first_places[numbers[i]] = firsts[i];
         }
     }
 
-    void set_place(const OverlayExemption& exemption, std::vector<OverlayPlace>& places) const {
-        const AddressWords address = words_of(exemption.subscriber.address);
-        for (const PrefixTable& table : set.tables) {
-            if (table.length != exemption.subscriber.length) {
-                continue;
-            }
-            const Entry masked = masked_entry(address, table.length, Entry{});
-            const Entry* const found = find_entry(table, set.entries.data(), masked);
-            const auto before =
-                static_cast<unsigned>(std::popcount(found->rules & (rule_bit(exemption.rule) - 1U))
-                );
-            places[first_places[static_cast<std::size_t>(found - set.entries.data())] + before] =
-                exemption.place;
+private:
+    // Of one prefix, whose `rules` they are together: in the order of the rules.
+    static void give_places(
+        std::span<const PlacedEntry<Entry>> exemptions,
+        unsigned rules,
+        std::vector<OverlayPlace>& places
+    ) {
+        if (exemptions.size() == 1) {
+            places.push_back(exemptions.front().place);
+            return;
+        }
+        const std::size_t first = places.size();
+        places.resize(first + static_cast<unsigned>(std::popcount(rules)));
+        for (const PlacedEntry<Entry>& one : exemptions) {
+            const unsigned before = rules & (one.entry.rules - 1U);
+            places[first + static_cast<unsigned>(std::popcount(before))] = one.place;
         }
     }
+};
+
+// Exemptions of one family, by their length.
+template <typename Entry>
+class ByLength {
+public:
+    explicit ByLength(unsigned bits)
+        : exemptions_(bits + 1) {}
+
+    void add(const OverlayExemption& one) {
+        const unsigned length = one.subscriber.length;
+        Entry entry = masked_entry(words_of(one.subscriber.address), length, Entry{});
+        entry.rules = rule_bit(one.rule);
+        exemptions_[length].push_back({entry, one.place});
+    }
+
+    void move_into(FamilyTables<Entry>& tables, std::vector<OverlayPlace>& places) {
+        for (unsigned length = 0; length < exemptions_.size(); ++length) {
+            if (!exemptions_[length].empty()) {
+                tables.add(length, std::move(exemptions_[length]), places);
+            }
+        }
+    }
+
+private:
+    std::vector<std::vector<PlacedEntry<Entry>>> exemptions_;
 };
 
 struct Tables {
@@ -76,31 +146,13 @@ void for_each_section(Tables& tables, Visitor&& visit) {
     visit(header.places, tables.places);
 }
 
-std::size_t aligned(std::size_t offset) {
-    return (offset + kImageAlignment - 1) / kImageAlignment * kImageAlignment;
-}
-
 ImageBytes lay_out(Tables& tables) {
-    std::size_t size = aligned(sizeof(OverlayHeader));
-    for_each_section(tables, [&](Section& section, const auto& elements) {
-        section = {size, elements.size()};
-        size = aligned(size + elements.size() * sizeof(elements[0]));
-    });
-    tables.header.header_bytes = sizeof(OverlayHeader);
-    tables.header.overlay_bytes = size;
-    ImageBytes out(size);
-    std::byte* const begin = out.bytes().data();
-    for_each_section(tables, [&](const Section& section, const auto& elements) {
-        if (!elements.empty()) {
-            std::memcpy(
-                begin + section.offset, elements.data(), elements.size() * sizeof(elements[0])
-            );
-        }
-    });
-    std::memcpy(begin, &tables.header, sizeof(OverlayHeader));
-    tables.header.checksum = overlay_checksum(out.bytes());
-    std::memcpy(begin, &tables.header, sizeof(OverlayHeader));
-    return out;
+    return lay_out_sections(
+        tables.header,
+        &OverlayHeader::overlay_bytes,
+        overlay_checksum,
+        [&tables](auto&& visit) { for_each_section(tables, visit); }
+    );
 }
 
 // --- Checking
@@ -206,8 +258,12 @@ private:
             return fault;
         }
         for (std::size_t i = 0; i < entries->size(); ++i) {
+            const std::uint64_t first = (*firsts)[i];
+            if (first + rule_count_ <= place_count) {
+                continue;  // whatever rules it has
+            }
             const auto rules = static_cast<unsigned>(std::popcount((*entries)[i].rules));
-            if (rules != 0 && std::uint64_t{(*firsts)[i]} + rules > place_count) {
+            if (rules != 0 && first + rules > place_count) {
                 return "a place out of bounds";
             }
         }
@@ -224,25 +280,20 @@ private:
 }  // namespace
 
 ImageBytes compile_overlay(std::span<const OverlayExemption> exemptions, unsigned rule_count) {
-    std::vector<PrefixRules> prefixes4;
-    std::vector<PrefixRules> prefixes6;
+    ByLength<PrefixEntry4> exemptions4(32);
+    ByLength<PrefixEntry6> exemptions6(128);
     for (const OverlayExemption& one : exemptions) {
-        auto& prefixes = one.subscriber.address.family == Family::ipv4 ? prefixes4 : prefixes6;
-        prefixes.push_back({one.subscriber, rule_bit(one.rule)});
+        if (one.subscriber.address.family == Family::ipv4) {
+            exemptions4.add(one);
+        } else {
+            exemptions6.add(one);
+        }
     }
     Tables tables;
     tables.header.rule_count = rule_count;
-    tables.ipv4.set = build_prefix_set4(std::move(prefixes4));
-    tables.ipv6.set = build_prefix_set6(std::move(prefixes6));
-    tables.ipv4.give_places(tables.places);
-    tables.ipv6.give_places(tables.places);
-    for (const OverlayExemption& one : exemptions) {
-        if (one.subscriber.address.family == Family::ipv4) {
-            tables.ipv4.set_place(one, tables.places);
-        } else {
-            tables.ipv6.set_place(one, tables.places);
-        }
-    }
+    tables.places.reserve(exemptions.size());
+    exemptions4.move_into(tables.ipv4, tables.places);
+    exemptions6.move_into(tables.ipv6, tables.places);
     return lay_out(tables);
 }
 

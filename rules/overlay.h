@@ -21,7 +21,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kOverlayMagic = 0x314F'4C55'4350ULL;  // "PCULO1" in memory
-inline constexpr std::uint32_t kOverlayVersion = 1;
+inline constexpr std::uint32_t kOverlayVersion = 2;
 inline constexpr std::uint64_t kOverlayBytesMax = std::uint64_t{64} << 20U;
 // Exemptions of an overlay; more of them belong into an image. A place is any 16-bit number.
 inline constexpr std::uint32_t kOverlayPlaces = 65'536;
@@ -51,7 +51,7 @@ struct OverlayExemption {
 };
 
 // The same arguments give the same bytes. Of two for the same subscriber and rule the last one counts. Every rule
-// is below `rule_count`.
+// is below `rule_count`. Throws PrefixesCollide (prefix_set.h).
 [[nodiscard]] ImageBytes
 compile_overlay(std::span<const OverlayExemption> exemptions, unsigned rule_count);
 

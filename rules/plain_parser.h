@@ -4,7 +4,7 @@
 // other). Runs on workers.
 //
 // dataplane/plain_stage.cc recognises the same shapes in whole bursts; here is what is read of one frame: parse_plain
-// writes the whole key, read_plain_ends what a rule is looked up by.
+// writes the whole key, read_plain_ports what a rule is looked up by.
 #pragma once
 
 #include "rules/byte_order.h"
@@ -37,10 +37,8 @@ inline constexpr Key kPlainUdp6 = plain_key(Family::ipv6, Transport::udp);
 inline constexpr std::uint32_t kPlainBytesMin4 = wire::kIpv4Bytes + wire::kUdpBytes;
 inline constexpr std::uint32_t kPlainBytesMin6 = wire::kIpv6Bytes + wire::kUdpBytes;
 
-// The ends of a plain packet, as a key has them.
-struct PlainEnds {
-    AddressWords source;
-    AddressWords destination;
+// What a rule is looked up by, of a plain packet.
+struct PlainPorts {
     std::uint16_t source_port = 0;
     std::uint16_t destination_port = 0;
     Transport transport = Transport::none;
@@ -48,17 +46,11 @@ struct PlainEnds {
 };
 
 // Of the plain packet of `family` whose IP header stands at `header`.
-[[nodiscard]] inline PlainEnds read_plain_ends(Family family, const std::uint8_t* header) noexcept {
-    PlainEnds out;
+[[nodiscard]] inline PlainPorts
+read_plain_ports(Family family, const std::uint8_t* header) noexcept {
+    PlainPorts out;
     const bool ipv4 = family == Family::ipv4;
     const std::uint8_t* const ports = header + (ipv4 ? wire::kIpv4Bytes : wire::kIpv6Bytes);
-    if (ipv4) {
-        out.source.high = std::uint64_t{load_be32(header + 12)} << 32U;
-        out.destination.high = std::uint64_t{load_be32(header + 16)} << 32U;
-    } else {
-        out.source = {load_be64(header + 8), load_be64(header + 16)};
-        out.destination = {load_be64(header + 24), load_be64(header + 32)};
-    }
     out.source_port = load_be16(ports);
     out.destination_port = load_be16(ports + 2);
     if (header[ipv4 ? 9 : 6] == wire::kTcp) {
@@ -69,6 +61,22 @@ struct PlainEnds {
         out.transport = Transport::udp;
     }
     return out;
+}
+
+enum class PlainEnd : std::uint8_t {
+    source,
+    destination
+};
+
+// The address at one end of such a packet, as a key has it.
+[[nodiscard]] inline AddressWords
+read_plain_address(Family family, const std::uint8_t* header, PlainEnd end) noexcept {
+    const bool source = end == PlainEnd::source;
+    if (family == Family::ipv4) {
+        return {std::uint64_t{load_be32(header + (source ? 12 : 16))} << 32U, 0};
+    }
+    const std::uint8_t* const address = header + (source ? 8 : 24);
+    return {load_be64(address), load_be64(address + 8)};
 }
 
 // Whether a UDP datagram between these ports may carry a tunnel.

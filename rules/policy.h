@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -130,13 +131,26 @@ struct Pool {
 // Seconds since 1970-01-01T00:00:00Z.
 using UnixSeconds = std::int64_t;
 
-struct Exemption {
-    Prefix subscriber;
+// What one [[exemption]] says of all its subscribers.
+struct ExemptionTerms {
     std::vector<RuleIndex> rules;
     std::string reason;
     std::string reference;
     std::optional<UnixSeconds> expires;
-    SourceLocation where;
+    std::string file;  // where its subscribers stand: the policy, or a list
+
+    friend bool operator==(const ExemptionTerms&, const ExemptionTerms&) = default;
+};
+
+// Small, and without memory of its own: a list makes a million of them, with the same terms.
+struct Exemption {
+    Prefix subscriber;
+    std::shared_ptr<const ExemptionTerms> terms =
+        std::make_shared<const ExemptionTerms>();  // never nullptr
+    std::uint32_t line = 0;                        // of terms->file
+    std::uint32_t column = 0;
+
+    [[nodiscard]] SourceLocation where() const { return {terms->file, line, column}; }
 };
 
 // One customer with several prefixes: counted together, wherever counts are shown.

@@ -93,8 +93,8 @@ void sort_by_key(std::vector<ExemptionKey>& keys, const PolicyDraft& draft) {
 // Where it says for whom the exemption holds: in the policy, or in a list that it names.
 SourceLocation place_of(std::size_t exemption, const PolicyDraft& draft) {
     const SourceLocation in_policy = draft.errors.locate(draft.exemption_subscriber_at[exemption]);
-    const SourceLocation& where = draft.policy.exemptions[exemption].where;
-    return where.file == in_policy.file ? in_policy : where;
+    const Exemption& one = draft.policy.exemptions[exemption];
+    return one.terms->file == in_policy.file ? in_policy : one.where();
 }
 
 void report_exemption_twice(
@@ -125,7 +125,7 @@ void check_exemptions(PolicyDraft& draft, Family family) {
         if (exemptions[i].subscriber.address.family != family) {
             continue;
         }
-        for (const RuleIndex rule : exemptions[i].rules) {
+        for (const RuleIndex rule : exemptions[i].terms->rules) {
             keys.push_back(key_of(exemptions[i].subscriber, rule, i));
         }
     }

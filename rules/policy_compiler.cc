@@ -2,10 +2,10 @@
 
 #include "rules/pool_trie.h"
 #include "rules/prefix_set.h"
+#include "rules/section_layout.h"
 #include "rules/signature_patterns.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>
@@ -266,11 +266,12 @@ void compile_exemptions(const Policy& policy, UnixSeconds now, Tables& tables) {
     std::vector<PrefixRules> prefixes4;
     std::vector<PrefixRules> prefixes6;
     for (const Exemption& exemption : policy.exemptions) {
-        if (exemption.expires && *exemption.expires <= now) {
+        const ExemptionTerms& terms = *exemption.terms;
+        if (terms.expires && *terms.expires <= now) {
             continue;
         }
         RuleSet rules = 0;
-        for (const RuleIndex rule : exemption.rules) {
+        for (const RuleIndex rule : terms.rules) {
             rules = static_cast<RuleSet>(rules | rule_bit(rule.value));
         }
         auto& prefixes =
@@ -279,10 +280,6 @@ void compile_exemptions(const Policy& policy, UnixSeconds now, Tables& tables) {
     }
     tables.exemptions4 = build_prefix_set4(std::move(prefixes4));
     tables.exemptions6 = build_prefix_set6(std::move(prefixes6));
-}
-
-std::size_t aligned(std::size_t offset) {
-    return (offset + kImageAlignment - 1) / kImageAlignment * kImageAlignment;
 }
 
 // Visits every section with its elements, in the order in which they stand in the image.
@@ -305,26 +302,12 @@ void for_each_section(Tables& tables, Visitor&& visit) {
 }
 
 ImageBytes lay_out(Tables& tables) {
-    std::size_t size = aligned(sizeof(ImageHeader));
-    for_each_section(tables, [&](Section& section, const auto& elements) {
-        section = {size, elements.size()};
-        size = aligned(size + elements.size() * sizeof(elements[0]));
-    });
-    tables.header.header_bytes = sizeof(ImageHeader);
-    tables.header.image_bytes = size;
-    ImageBytes out(size);
-    std::byte* const begin = out.bytes().data();
-    for_each_section(tables, [&](const Section& section, const auto& elements) {
-        if (!elements.empty()) {
-            std::memcpy(
-                begin + section.offset, elements.data(), elements.size() * sizeof(elements[0])
-            );
-        }
-    });
-    std::memcpy(begin, &tables.header, sizeof(ImageHeader));
-    tables.header.checksum = image_checksum(out.bytes());
-    std::memcpy(begin, &tables.header, sizeof(ImageHeader));
-    return out;
+    return lay_out_sections(
+        tables.header,
+        &ImageHeader::image_bytes,
+        image_checksum,
+        [&tables](auto&& visit) { for_each_section(tables, visit); }
+    );
 }
 
 }  // namespace
@@ -346,8 +329,16 @@ Result<ImageBytes> compile(const Policy& policy, const SlotLayout& layout, UnixS
     tables.pattern_database = std::move(patterns).value();
     compile_ports(policy, tables);
     compile_pools(policy, layout, tables);
-    compile_smarthosts(policy, tables);
-    compile_exemptions(policy, now, tables);
+    try {
+        compile_smarthosts(policy, tables);
+        compile_exemptions(policy, now, tables);
+    } catch (const PrefixesCollide& collision) {
+        return Error{
+            {},
+            std::string("the smarthosts or the exemptions: ") + collision.what(),
+            "no list that grew by itself has such; find out who wrote it, and leave its prefixes "
+            "out"};
+    }
     ImageBytes out = lay_out(tables);
     if (out.bytes().size() > kImageBytesMax) {
         return Error{

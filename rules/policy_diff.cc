@@ -3,6 +3,7 @@
 #include "rules/policy_diff_entries.h"
 
 #include <algorithm>
+#include <compare>
 #include <limits>
 #include <utility>
 
@@ -84,18 +85,18 @@ void compare_pair(EntryKind kind, const Entry& before, const Entry& after, Chang
 // Walks two sorted lists. Equal keys are compared pair by pair, what is left over was added or removed.
 template <typename Entry>
 void compare(EntryKind kind, std::vector<Entry> before, std::vector<Entry> after, Changes& out) {
-    const auto by_key = [](const Entry& a, const Entry& b) {
-        return a.key() < b.key();
-    };
     sort_by_key(before);
     sort_by_key(after);
     auto old_one = before.begin();
     auto new_one = after.begin();
     while (old_one != before.end() || new_one != after.end()) {
-        if (new_one == after.end() || (old_one != before.end() && by_key(*old_one, *new_one))) {
+        const auto order = new_one == after.end()    ? std::strong_ordering::less
+                           : old_one == before.end() ? std::strong_ordering::greater
+                                                     : old_one->key() <=> new_one->key();
+        if (order < 0) {
             out.add(Change::removed, kind, *old_one);
             ++old_one;
-        } else if (old_one == before.end() || by_key(*new_one, *old_one)) {
+        } else if (order > 0) {
             out.add(Change::added, kind, *new_one);
             ++new_one;
         } else {
@@ -122,7 +123,7 @@ std::vector<ExemptionEntry> exemptions_of(const Policy& policy) {
     std::vector<ExemptionEntry> out;
     out.reserve(policy.exemptions.size());
     for (const Exemption& exemption : policy.exemptions) {
-        for (const RuleIndex rule : exemption.rules) {
+        for (const RuleIndex rule : exemption.terms->rules) {
             out.push_back({&exemption, policy.rules[rule.value].name});
         }
     }

@@ -216,34 +216,37 @@ struct ExemptionEntry {
         return {exemption->subscriber, rule};
     }
 
+    [[nodiscard]] const ExemptionTerms& terms() const { return *exemption->terms; }
+
     [[nodiscard]] std::string name() const {
         return to_string(exemption->subscriber) + " " + std::string(rule);
     }
 
     [[nodiscard]] std::string expiry() const {
-        return exemption->expires ? to_utc_string(*exemption->expires) : "never";
+        return terms().expires ? to_utc_string(*terms().expires) : "never";
     }
 
     [[nodiscard]] std::string reference() const {
-        return exemption->reference.empty() ? "none" : exemption->reference;
+        return terms().reference.empty() ? "none" : terms().reference;
     }
 
     [[nodiscard]] std::string detail() const {
-        std::string out = exemption->reason;
-        out += exemption->reference.empty() ? "" : ", reference " + exemption->reference;
-        out += exemption->expires ? ", expires " + expiry() : "";
+        std::string out = terms().reason;
+        out += terms().reference.empty() ? "" : ", reference " + terms().reference;
+        out += terms().expires ? ", expires " + expiry() : "";
         return out;
     }
 
     [[nodiscard]] bool says_the_same(const ExemptionEntry& other) const {
-        return exemption->expires == other.exemption->expires
-               && exemption->reason == other.exemption->reason
-               && exemption->reference == other.exemption->reference;
+        return exemption->terms == other.exemption->terms
+               || (terms().expires == other.terms().expires
+                   && terms().reason == other.terms().reason
+                   && terms().reference == other.terms().reference);
     }
 
     [[nodiscard]] std::string difference(const ExemptionEntry& other) const {
         Differences out;
-        out.add("reason", exemption->reason, other.exemption->reason);
+        out.add("reason", terms().reason, other.terms().reason);
         out.add("reference", reference(), other.reference());
         out.add("expires", expiry(), other.expiry());
         return out.take();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -50,7 +51,7 @@ std::optional<UnixSeconds> read_expiry(const TableReader& table, ErrorList& erro
 void read_listed(
     const TableReader& table,
     const TextValue& files,
-    const Exemption& what,
+    ExemptionTerms what,
     ListFiles& lists,
     PolicyDraft& draft
 ) {
@@ -68,10 +69,10 @@ void read_listed(
         if (out.capacity() - out.size() < list.prefixes.size()) {
             out.reserve(out.size() + list.prefixes.size());
         }
+        what.file = list.file;
+        const auto terms = std::make_shared<const ExemptionTerms>(what);
         for (const ListedPrefix& listed : list.prefixes) {
-            Exemption& one = out.emplace_back(what);
-            one.subscriber = listed.prefix;
-            one.where = {list.file, listed.at.line, listed.at.column};
+            out.push_back({listed.prefix, terms, listed.at.line, listed.at.column});
         }
     }
     const auto begin = out.begin() + static_cast<std::ptrdiff_t>(first);
@@ -90,24 +91,25 @@ void read_listed(
 
 void read_exemption(const TextValue& text, ListFiles& lists, PolicyDraft& draft) {
     const TableReader table(text, "[[exemption]]", kExemptionKeys, draft.errors);
-    Exemption out;
-    out.where = draft.errors.locate(text.at);
+    const SourceLocation where = draft.errors.locate(text.at);
+    ExemptionTerms terms;
+    terms.file = where.file;
     if (const TextValue* const reason = table.require("reason", TextKind::string)) {
-        out.reason = reason->text;
+        terms.reason = reason->text;
     }
     if (const TextValue* const reference = table.find("reference", TextKind::string)) {
-        out.reference = reference->text;
+        terms.reference = reference->text;
     }
-    out.expires = read_expiry(table, draft.errors);
+    terms.expires = read_expiry(table, draft.errors);
     const TextValue* const rules = table.require("rules", TextKind::list);
     if (rules != nullptr && rules->items.empty()) {
         draft.errors.add(rules->at, "rules is empty", "for example " + table.example("rules"));
     }
     for (const NamedRule& named : read_rule_names(table, "rules", draft)) {
-        out.rules.push_back(named.rule);
+        terms.rules.push_back(named.rule);
     }
     if (const TextValue* const files = table.find("files")) {
-        read_listed(table, *files, out, lists, draft);
+        read_listed(table, *files, std::move(terms), lists, draft);
         return;
     }
     const TextValue* const subscriber = table.require("subscriber", TextKind::string);
@@ -115,8 +117,13 @@ void read_exemption(const TextValue& text, ListFiles& lists, PolicyDraft& draft)
         return;
     }
     if (const std::optional<Prefix> prefix = read_prefix(*subscriber, draft.errors)) {
-        out.subscriber = *prefix;
-        draft.policy.exemptions.push_back(std::move(out));
+        std::vector<Exemption>& out = draft.policy.exemptions;
+        const ExemptionTerms* const before = out.empty() ? nullptr : out.back().terms.get();
+        // Tables one behind the other often say the same.
+        const bool same = before != nullptr && *before == terms;
+        auto shared =
+            same ? out.back().terms : std::make_shared<const ExemptionTerms>(std::move(terms));
+        out.push_back({*prefix, std::move(shared), where.line, where.column});
         draft.exemption_subscriber_at.push_back(subscriber->at);
     }
 }

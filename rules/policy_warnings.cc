@@ -75,11 +75,12 @@ void warn_of_exemptions(
 ) {
     Kind expired("exemptions that have expired", out);
     for (const Exemption& exemption : policy.exemptions) {
-        if (exemption.expires && *exemption.expires <= now) {
+        const std::optional<UnixSeconds>& expires = exemption.terms->expires;
+        if (expires && *expires <= now) {
             expired.add(
-                exemption.where,
+                exemption.where(),
                 "the exemption of " + to_string(exemption.subscriber) + " expired at "
-                    + to_utc_string(*exemption.expires) + " UTC",
+                    + to_utc_string(*expires) + " UTC",
                 "renew or remove it"
             );
         }
@@ -91,7 +92,7 @@ void warn_of_exemptions(
     for (const Exemption& exemption : policy.exemptions) {
         if (!overlaps(all, exemption.subscriber)) {
             outside.add(
-                exemption.where,
+                exemption.where(),
                 "the exemption of " + to_string(exemption.subscriber)
                     + " is for addresses in no pool",
                 "correct the address, or add a [[pool]]"

@@ -403,16 +403,18 @@ private:
     }
 
     bool holds_exemption(const Exemption& exemption, RuleIndex rule) {
-        const auto& rules = exemption.rules;
+        const ExemptionTerms& terms = *exemption.terms;
+        const std::vector<RuleIndex>& rules = terms.rules;
         if (!exemption.subscriber.contains(out_.address)
             || std::find(rules.begin(), rules.end(), rule) == rules.end()) {
             return false;
         }
-        const bool holds = !exemption.expires || *exemption.expires > now_;
+        const bool holds = !terms.expires || *terms.expires > now_;
         note("exception", [&] {
             return (holds ? "from " : "none from ") + policy_.rules[rule.value].name
-                   + ": exemption of " + to_string(exemption.subscriber) + place_of(exemption.where)
-                   + ": " + exemption.reason + (holds ? "" : ", but it has expired");
+                   + ": exemption of " + to_string(exemption.subscriber)
+                   + place_of(exemption.where()) + ": " + terms.reason
+                   + (holds ? "" : ", but it has expired");
         });
         return holds;
     }

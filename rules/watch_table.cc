@@ -73,16 +73,64 @@ WatchTable::WatchTable(std::byte* memory, std::uint64_t places, std::uint64_t se
     }
 }
 
+// Asks for the cache line that note_at() reads first.
+WatchTable::Sight WatchTable::look_ahead(const WatchedFrame& frame) const noexcept {
+    const std::uint64_t fingerprint = fingerprint_of(seed_, frame);
+    const std::uint32_t first = first_place(fingerprint, bucket_mask_);
+    __builtin_prefetch(index_ + first);
+    return {fingerprint, first};
+}
+
+// Once that is there: asks for those that it goes on with.
+void WatchTable::look_closer(const Sight& sight) const noexcept {
+    for (std::uint32_t i = sight.first_place; i < sight.first_place + kWatchWays; ++i) {
+        if (index_[i].load(kRelaxed) == sight.fingerprint) {
+            const WatchEntry& entry = entries_[i];
+            __builtin_prefetch(&entry, 1);
+            __builtin_prefetch(entry.rules.data(), 1);
+            __builtin_prefetch(&entry.fan_out, 1);
+        }
+    }
+}
+
 bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
+    return has_time() && note_at(look_ahead(frame), frame, now_s);
+}
+
+unsigned WatchTable::note_soon(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
+    if (!has_time()) {
+        return 1;
+    }
+    frames_[waiting_] = frame;
+    sights_[waiting_] = look_ahead(frame);
+    ++waiting_;
+    return waiting_ == kWaitingMax ? settle(now_s) : 0;
+}
+
+unsigned WatchTable::settle(std::uint32_t now_s) noexcept {
+    for (unsigned i = 0; i < waiting_; ++i) {
+        look_closer(sights_[i]);
+    }
+    unsigned missed = 0;
+    for (unsigned i = 0; i < waiting_; ++i) {
+        missed += note_at(sights_[i], frames_[i], now_s) ? 0U : 1U;
+    }
+    waiting_ = 0;
+    return missed;
+}
+
+bool WatchTable::note_at(
+    const Sight& sight,
+    const WatchedFrame& frame,
+    std::uint32_t now_s
+) noexcept {
     if (!has_time()) {
         return false;
     }
     --notes_left_;
-    const std::uint64_t fingerprint = fingerprint_of(seed_, frame);
-    const std::uint32_t first = first_place(fingerprint, bucket_mask_);
     std::uint32_t place = kNoPlace;
-    for (std::uint32_t i = first; i < first + kWatchWays; ++i) {
-        if (index_[i].load(kRelaxed) == fingerprint && is_of(entries_[i], frame)) {
+    for (std::uint32_t i = sight.first_place; i < sight.first_place + kWatchWays; ++i) {
+        if (index_[i].load(kRelaxed) == sight.fingerprint && is_of(entries_[i], frame)) {
             place = i;
             break;
         }
@@ -92,7 +140,7 @@ bool WatchTable::note(const WatchedFrame& frame, std::uint32_t now_s) noexcept {
             return false;
         }
         --entries_left_;
-        place = enter(fingerprint, frame, now_s);
+        place = enter(sight, frame, now_s);
         if (place == kNoPlace) {
             return false;
         }
@@ -121,12 +169,9 @@ void WatchTable::refill(std::uint64_t now_ns) noexcept {
     entries_left_ = refilled(entries_left_, kEntriesPerSecond);
 }
 
-std::uint32_t WatchTable::enter(
-    std::uint64_t fingerprint,
-    const WatchedFrame& frame,
-    std::uint32_t now_s
-) noexcept {
-    const std::uint32_t first = first_place(fingerprint, bucket_mask_);
+std::uint32_t
+WatchTable::enter(const Sight& sight, const WatchedFrame& frame, std::uint32_t now_s) noexcept {
+    const std::uint32_t first = sight.first_place;
     std::uint32_t weakest = first;
     std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
     std::uint32_t fewest = std::numeric_limits<std::uint32_t>::max();
@@ -147,7 +192,7 @@ std::uint32_t WatchTable::enter(
         return kNoPlace;
     }
     hand_over(entries_[weakest], frame, now_s);
-    index_[weakest].store(fingerprint, kRelaxed);
+    index_[weakest].store(sight.fingerprint, kRelaxed);
     return weakest;
 }
 

@@ -93,11 +93,30 @@ public:
     // Takes note of `frame`. False if there is no time for it, or no place for its subscriber. `now_s`: coarse monotonic seconds.
     bool note(const WatchedFrame& frame, std::uint32_t now_s) noexcept;
 
+    // The same for a frame that may wait for some others, so that none of them waits for memory: note is taken when
+    // kWaitingMax wait, and by settle(). Returns of how many, this one or others that waited, none was taken.
+    unsigned note_soon(const WatchedFrame& frame, std::uint32_t now_s) noexcept;
+
+    // No frame waits any more. Returns as note_soon().
+    unsigned settle(std::uint32_t now_s) noexcept;
+
 private:
+    static constexpr unsigned kWaitingMax = 8;
+
+    // Where the subscriber of a frame is looked for.
+    struct Sight {
+        std::uint64_t fingerprint = 0;
+        std::uint32_t first_place = 0;
+    };
+
+    [[nodiscard]] Sight look_ahead(const WatchedFrame& frame) const noexcept;
+    void look_closer(const Sight& sight) const noexcept;
+    bool note_at(const Sight& sight, const WatchedFrame& frame, std::uint32_t now_s) noexcept;
+
     static constexpr std::uint32_t kNoPlace = 0xFFFF'FFFFU;
 
     [[nodiscard]] std::uint32_t
-    enter(std::uint64_t fingerprint, const WatchedFrame& frame, std::uint32_t now_s) noexcept;
+    enter(const Sight& sight, const WatchedFrame& frame, std::uint32_t now_s) noexcept;
 
     std::atomic<std::uint64_t>* index_ = nullptr;  // by place: a hash of who has it, 0: nobody
     WatchEntry* entries_ = nullptr;
@@ -106,6 +125,10 @@ private:
     std::uint64_t refilled_ns_ = 0;
     std::uint32_t notes_left_ = kNotesPerSecond;
     std::uint32_t entries_left_ = kEntriesPerSecond;
+    unsigned waiting_ = 0;
+    std::array<WatchedFrame, kWaitingMax>
+        frames_;  // only the first waiting_ are set, and of sights_
+    std::array<Sight, kWaitingMax> sights_{};
 };
 
 // One worker's table, as a reader in another process sees it. Borrows the memory.

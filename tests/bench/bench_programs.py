@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin"))
+BIN = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin")).resolve()
 PROGRAM = BIN / "portcullis-bench"
 
 # Turns as short as they can be: tests look at what is there, never at how fast it was.

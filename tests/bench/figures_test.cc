@@ -1,4 +1,5 @@
 // The arithmetic of portcullis-bench: medians, percentiles, sizes, and what it reads from testpmd.
+#include "bench/event_count.h"
 #include "bench/histogram.h"
 #include "bench/profile.h"
 #include "bench/profile_options.h"
@@ -7,7 +8,12 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
 #include <set>
+#include <thread>
 
 namespace portcullis::bench {
 
@@ -20,6 +26,36 @@ TEST_CASE("the median of runs, and how far they lie apart") {
     CHECK(summary_of({4, 1, 2, 3}).median == 2.5);
     CHECK(summary_of({}).median == 0);
     CHECK(summary_of({}).spread() == 0);
+}
+
+TEST_CASE("events of a thread are counted, and no others") {
+    CHECK_FALSE(EventCount().read());
+    const EventCount faults = EventCount::of_this_thread(Event::page_faults);
+    if (!faults.read()) {
+        WARN("skipped: perf_event_open is not allowed here");
+        return;
+    }
+    constexpr std::size_t kPages = 200;
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto touch_new_pages = [page] {
+        void* const memory = ::mmap(
+            nullptr, kPages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
+        );
+        REQUIRE(memory != MAP_FAILED);
+        // Else one fault could bring many pages.
+        REQUIRE(::madvise(memory, kPages * page, MADV_NOHUGEPAGE) == 0);
+        for (std::size_t i = 0; i < kPages; ++i) {
+            static_cast<volatile char*>(memory)[i * page] = 1;
+        }
+        ::munmap(memory, kPages * page);
+    };
+    const std::uint64_t before = *faults.read();
+    touch_new_pages();
+    const std::uint64_t own = *faults.read() - before;
+    CHECK(own >= kPages);
+    CHECK(own < 2 * kPages);
+    std::thread(touch_new_pages).join();
+    CHECK(*faults.read() - before - own < kPages);
 }
 
 TEST_CASE("a percentile of a histogram is at most 1/32 above the value") {

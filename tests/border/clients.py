@@ -43,14 +43,17 @@ def read_share(border, namespace, samba, server, port=445, seconds=30):
 
 def look_up_name(border, namespace, samba, server, name, seconds=30):
     """NetBIOS' name service, UDP 137: (whether the server answered, output). It asks three times: datagrams get lost, and
-    a server that has just started takes some seconds until it answers to its name."""
+    a server that has just started takes some seconds until it answers to its name; of its status it always tells."""
     deadline = time.monotonic() + seconds
+    said = ""
     for _ in range(3):
-        left = max(1, deadline - time.monotonic())
-        status, text = attempt(border, namespace, "nmblookup", "-s", samba.config, "-U", server, name, seconds=left)
-        if status == 0 and f"{name.lower()}<00>" in text.lower():
-            return True, text
-    return False, text
+        for question in (("-U", server, name), ("-A", server)):
+            left = max(1, deadline - time.monotonic())
+            status, text = attempt(border, namespace, "nmblookup", "-s", samba.config, *question, seconds=left)
+            said += text
+            if status == 0 and "<00>" in text:
+                return True, said
+    return False, f"{said}The server's log:\n{samba.log()}"
 
 
 def fetch(border, server, name, cert, seconds=60):

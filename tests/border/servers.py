@@ -121,11 +121,16 @@ class Samba:
         (self._folder / "share" / "file.txt").write_text(self.CONTENT)
         self.config = self._folder / "smb.conf"
         self.config.write_text(SAMBA.format(name=name, folder=self._folder, interface=QUIET_INTERFACE))
-        # In one PID namespace: they know each other's files by PID.
-        both = " & ".join(
+        # In one PID namespace: they know each other's files by PID. One after the other, for both make the same files at first.
+        nmbd, smbd = (
             f"/usr/sbin/{program} -F --no-process-group --debug-stdout -s {self.config} -l {self._folder}" for program in ("nmbd", "smbd")
         )
+        nmbd_is_there = f"[ -e {self._folder}/pid/nmbd.pid ]"
+        both = f"{nmbd} & for try in $(seq 100); do {nmbd_is_there} && break; sleep 0.1; done; {smbd}"
         self._process = Process(name, border.words(namespace, "env", "TDB_NO_FSYNC=1", "sh", "-c", both), folder)
+
+    def log(self):
+        return self._process.log()
 
     def close(self):
         self._process.close()

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <string>
 #include <thread>
 #include <variant>
+#include <vector>
 
 using namespace portcullis;
 using namespace std::chrono_literals;
@@ -38,7 +40,10 @@ ExemptionRequest request_for(const char* subscriber, const char* rule = "smtp") 
 // Control without HTTP, with one policy.
 class Control {
 public:
-    explicit Control(const std::filesystem::path& folder)
+    explicit Control(
+        const std::filesystem::path& folder,
+        std::chrono::milliseconds look_every = 50ms
+    )
         : folder_(folder) {
         Errors problems;
         LayoutStore layout(folder, problems);
@@ -53,7 +58,7 @@ public:
         publisher.emplace(options, std::move(layout), *books);
         ExemptionDeskOptions desk_options;
         desk_options.state_folder = folder;
-        desk_options.look_every = 50ms;
+        desk_options.look_every = look_every;
         desk.emplace(desk_options, *publisher, *books, problems);
         REQUIRE(problems.empty());
     }
@@ -185,6 +190,22 @@ TEST_CASE("an exemption is effective when it is answered, kept, and there again 
     CHECK(again.desk->list().empty());
 }
 
+TEST_CASE("subscribers that were chosen to have one hash are exempted as others are") {
+    const TempFolder folder;
+    FakeDataplane dataplane(folder.path() / "dp.sock");
+    Control control(folder.path());
+    REQUIRE(control.publisher->apply(make_policy(pool_text("2001:db8::/32"))).has_value());
+    for (std::uint64_t low = 1; low <= 2 * kProbesMax; ++low) {
+        // See the same test of prefix_set.h.
+        const AddressWords words{(low + 128) * 0x9E37'79B9'7F4A'7C15ULL, low};
+        const Prefix chosen = make_prefix(address_of(Family::ipv6, words), 128);
+        REQUIRE(
+            state_of(control.add(request_for(to_string(chosen).c_str()))) == ApplyState::effective
+        );
+    }
+    CHECK(control.desk->list().size() == 2 * kProbesMax);
+}
+
 TEST_CASE("what the dataplane refuses is not kept") {
     const TempFolder folder;
     FakeDataplane dataplane(folder.path() / "dp.sock");
@@ -192,6 +213,7 @@ TEST_CASE("what the dataplane refuses is not kept") {
     {
         Control control(folder.path());
         REQUIRE(control.publisher->apply(policy).has_value());
+        control.books->look_now();  // who knows the policy's rules
         REQUIRE(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::effective);
         dataplane.answer_with(PublishStatus::bad_image, "no");
         CHECK(refusal_of(control.add(request_for("100.64.0.8"))) == ExemptionRefusal::dataplane);
@@ -240,6 +262,57 @@ TEST_CASE("what only reads does not wait for a change that a dataplane does not 
     change.join();
     CHECK(refused);
     CHECK(control.desk->list().size() == 1);
+}
+
+TEST_CASE("what an ended dataplane counted is on the disk before it is told") {
+    const TempFolder folder;
+    std::optional<FakeDataplane> dataplane(folder.path() / "dp.sock");
+    Control control(folder.path(), 1h);  // nothing but a request looks
+    REQUIRE(control.publisher->apply(make_policy(pool_text("100.64.0.0/24"))).has_value());
+    REQUIRE(state_of(control.add(request_for("100.64.0.7"))) == ApplyState::effective);
+    const OverlayPlace place =
+        place_in(dataplane->amendments().back().bytes, "100.64.0.7").value_or(0);
+    const auto told = [&] {
+        return control.desk->list().front().frames;
+    };
+    // What a control that starts after a crash of this one would tell.
+    const auto kept = [&] {
+        ExemptionStore store(folder.path() / "exemptions.state");
+        Errors problems;
+        return store.load(problems).begin()->second.frames;
+    };
+    const auto wait_until = [&](bool up) {
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (control.books->summary()->dataplane_up != up
+               && std::chrono::steady_clock::now() < deadline) {
+            std::this_thread::sleep_for(1ms);
+        }
+        REQUIRE(control.books->summary()->dataplane_up == up);
+    };
+    wait_until(true);
+    dataplane->counters().exemption(1, place).frames.add(3);
+    CHECK(told() == 3);
+    CHECK(kept() == 0);  // the dataplane has it
+    dataplane.reset();
+    wait_until(false);
+    CHECK(told() == 3);
+    CHECK(kept() == 3);
+
+    // The same when nobody asked while there was none.
+    FakeDataplane::Options other;
+    other.instance = 2;
+    dataplane.emplace(folder.path() / "dp.sock", other);
+    wait_until(true);
+    dataplane->counters().exemption(0, place).frames.add(4);
+    CHECK(told() == 7);
+    CHECK(kept() == 3);
+    dataplane.reset();
+    wait_until(false);
+    other.instance = 3;
+    dataplane.emplace(folder.path() / "dp.sock", other);
+    wait_until(true);
+    CHECK(told() == 7);
+    CHECK(kept() == 7);
 }
 
 TEST_CASE("who is exempt, and what is told of all exemptions together") {
@@ -314,22 +387,55 @@ TEST_CASE(
     CHECK_FALSE(control.publisher->end_shadow().has_value());
 }
 
+TEST_CASE("a set of exemptions keeps whose rule is which, whatever rules come and go") {
+    const auto place_in = [](const ExemptionSet& set, const char* subscriber, const char* rule) {
+        for (const ExemptionSet::Entry& entry : set.entries) {
+            if (entry.subscriber == *parse_prefix(subscriber) && set.rules.at(entry.rule) == rule) {
+                return static_cast<int>(entry.place);
+            }
+        }
+        return -1;
+    };
+    const Prefix one = *parse_prefix("100.64.0.7");
+    const Prefix other = *parse_prefix("100.64.0.8");
+    ExemptionSet set;
+    set.know_rules({"smtp", "netbios-smb", "smtp"});
+    set.put(one, "smtp", 1);
+    set.put(other, "netbios-smb", 2);
+    set.put(other, "smtp", 3);
+    set.know_rules({"smtp"});
+    set.put(one, "smtp", 4);  // in the place of the first
+    CHECK(set.entries.size() == 3);
+    set.erase(other, "netbios-smb");
+    set.know_rules({"a", "b"});
+    CHECK(set.rules == std::vector<std::string>{"a", "b", "smtp"});
+    set.put(one, "a", 5);
+    set.put(one, "b", 6);
+    CHECK(place_in(set, "100.64.0.7", "a") == 5);
+    CHECK(place_in(set, "100.64.0.7", "smtp") == 4);
+    CHECK(place_in(set, "100.64.0.7", "b") == 6);
+    CHECK(place_in(set, "100.64.0.8", "smtp") == 3);
+    CHECK(set.entries.size() == 4);
+    CHECK(std::is_sorted(set.entries.begin(), set.entries.end(), ExemptionSet::is_before));
+}
+
 TEST_CASE("more exemptions than an overlay has places for go into the image") {
     ExemptionSet set;
+    set.know_rules({"smtp"});
     for (std::uint32_t i = 0; i <= kOverlayPlaces; ++i) {
         Address address = parse_prefix("10.0.0.0")->address;
         address.bytes[1] = static_cast<std::uint8_t>(i >> 16U);
         address.bytes[2] = static_cast<std::uint8_t>(i >> 8U);
         address.bytes[3] = static_cast<std::uint8_t>(i);
-        set.entries.push_back({make_prefix(address, 32), "smtp", 0});
+        set.put(make_prefix(address, 32), "smtp", 0);
     }
     const auto policy = make_policy(pool_text("10.0.0.0/15"));
     CHECK(set.is_folded());
-    CHECK(overlay_of(set, *policy) == nullptr);
+    CHECK(overlay_of(set, *policy).value() == nullptr);
     CHECK(
         folded_into(set, *policy).exemptions.size()
         == policy->exemptions.size() + set.entries.size()
     );
     set.entries.pop_back();
-    CHECK(overlay_of(set, *policy) != nullptr);
+    CHECK(overlay_of(set, *policy).value() != nullptr);
 }

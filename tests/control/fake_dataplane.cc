@@ -149,6 +149,12 @@ SlotCounters& CounterMemory::slot(unsigned worker, std::uint32_t slot) noexcept 
     return first[slot];
 }
 
+ExemptionCounters& CounterMemory::exemption(unsigned worker, OverlayPlace place) noexcept {
+    auto* const first =
+        reinterpret_cast<ExemptionCounters*>(base_ + exemptions_offset(header(), worker));
+    return first[place];
+}
+
 ActiveTable CounterMemory::active(unsigned worker) noexcept {
     auto* const entries = reinterpret_cast<ActiveEntry*>(base_ + active_offset(header(), worker));
     return {

@@ -5,9 +5,11 @@
 #include "control/counter_mapping.h"
 #include "control/file_descriptor.h"
 #include "rules/active_table.h"
+#include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/image.h"
 #include "rules/intake_protocol.h"
+#include "rules/overlay.h"
 #include "rules/watch_table.h"
 
 #include <atomic>
@@ -61,6 +63,8 @@ public:
 
     [[nodiscard]] WorkerCounters& worker(unsigned worker) noexcept;
     [[nodiscard]] SlotCounters& slot(unsigned worker, std::uint32_t slot) noexcept;
+    // What the exemption at a place of the overlay let pass.
+    [[nodiscard]] ExemptionCounters& exemption(unsigned worker, OverlayPlace place) noexcept;
 
     // The table of active subscribers, as a worker uses it.
     [[nodiscard]] ActiveTable active(unsigned worker) noexcept;

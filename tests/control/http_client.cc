@@ -38,13 +38,15 @@ std::string join_chunks(const std::string& chunked) {
 
 }  // namespace
 
-HttpClient HttpClient::over_tcp(std::uint16_t port) {
+HttpClient HttpClient::over_tcp(std::uint16_t port, std::uint8_t host) {
     FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host);
+    const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
+    require(::bind(socket.get(), generic, sizeof(address)) == 0, "bind");
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
     require(::connect(socket.get(), generic, sizeof(address)) == 0, "connect");
     return HttpClient(std::move(socket));
 }

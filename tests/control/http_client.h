@@ -12,7 +12,8 @@ namespace portcullis::test {
 
 class HttpClient {
 public:
-    static HttpClient over_tcp(std::uint16_t port);
+    // From 127.0.0.`host` to 127.0.0.1.
+    static HttpClient over_tcp(std::uint16_t port, std::uint8_t host = 1);
     static HttpClient over_unix(const std::filesystem::path& path);
 
     // False when the other end has closed.

@@ -193,6 +193,37 @@ void break_somewhere(portcullis::test::Dice& dice, portcullis::test::Bytes& fram
     }
 }
 
+// Addresses in the ranges of pools that are compared without a table (rules/pool_ranges.h), of a family that has any.
+portcullis::test::AddressChoices in_ranges(
+    const ImageView& image,
+    portcullis::test::AddressChoices out,
+    portcullis::test::Dice& dice
+) {
+    constexpr unsigned kEach = 8;
+    const auto ranges4 = image.pool_ranges4.all();
+    const auto ranges6 = image.pool_ranges6.all();
+    if (!ranges4.empty()) {
+        out.ipv4.clear();
+    }
+    if (!ranges6.empty()) {
+        out.ipv6.clear();
+    }
+    for (const PoolRange4& range : ranges4) {
+        for (unsigned i = 0; i < kEach; ++i) {
+            const std::uint64_t address = range.first + dice.up_to(range.span);
+            out.ipv4.push_back(address_of(Family::ipv4, {address << 32U, 0}));
+        }
+    }
+    for (const PoolRange6& range : ranges6) {
+        for (unsigned i = 0; i < kEach; ++i) {
+            const std::uint64_t high = range.first[0] + dice.up_to(range.span[0]);
+            const std::uint64_t low = range.first[1] + dice.up_to(range.span[1]);
+            out.ipv6.push_back(address_of(Family::ipv6, {high << 32U | low, dice.below(1'000)}));
+        }
+    }
+    return out;
+}
+
 // Calls body(compiled, addresses, dice) with many policies.
 template <typename Body>
 void for_each_policy(std::uint64_t seeds, const Body& body) {
@@ -238,6 +269,7 @@ TEST_CASE("a burst of frames that look alike is judged as they are alone") {
     INFO(label(isa));
     for_each_policy(150, [isa](const auto& compiled, const auto& addresses, auto& dice) {
         Bench bench(compiled, isa);
+        const auto pooled = in_ranges(compiled.view(), addresses, dice);
         Shape shape;
         for (unsigned burst = 0; burst < 20; ++burst) {
             INFO("burst " << burst);
@@ -246,8 +278,9 @@ TEST_CASE("a burst of frames that look alike is judged as they are alone") {
                 shape = {dice.below(3), dice.below(2) == 0};
             }
             std::vector<portcullis::test::Bytes> frames(1 + dice.below(kBurstMax));
+            const auto& some = dice.below(2) == 0 ? addresses : pooled;
             for (portcullis::test::Bytes& frame : frames) {
-                frame = plain_frame(dice, addresses, shape);
+                frame = plain_frame(dice, some, shape);
             }
             if (dice.below(2) == 0) {
                 break_somewhere(

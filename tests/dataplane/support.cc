@@ -1,9 +1,9 @@
 #include "tests/dataplane/support.h"
 
+#include "control/add_seals.h"
 #include "rules/policy_text.h"
 #include "rules/slot_layout.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -66,7 +66,7 @@ ImageBytes image_of(std::string_view policy_text) {
 FileDescriptor memfd_of(std::span<const std::byte> bytes, int seals) {
     FileDescriptor out(::memfd_create("test-image", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (::write(out.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())
-        || ::fcntl(out.get(), F_ADD_SEALS, seals) != 0) {
+        || !add_seals(out.get(), seals)) {
         throw std::runtime_error("no memfd can be made");
     }
     return out;

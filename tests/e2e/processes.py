@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin"))
+BIN = Path(os.environ.get("PORTCULLIS_BIN", ROOT / "build" / "release" / "bin")).resolve()
 SAMPLE = ROOT / "tools" / "sample"
 
 PR_SET_PDEATHSIG = 1

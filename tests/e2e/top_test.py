@@ -177,16 +177,24 @@ class TopTest(unittest.TestCase):
         self.assertEqual(screen.wait(), COULD_NOT_RUN)
         self.assertLess(seen.index(NORMAL_SCREEN), seen.index(b"does not answer"))
 
-    def test_suspects_are_those_under_watch(self):
-        def watched():  # the tables are read every few seconds
-            answer = json.loads(self.run_once("show", "suspects", "--json").stdout)
-            return answer if answer["under_watch"] else None
+    def suspects(self):
+        answer = json.loads(self.run_once("show", "suspects", "--json").stdout)
+        return answer["under_watch"], answer["counts"], [one["subscriber"] for one in answer["suspects"]], answer
 
-        answer = wait_for(watched, "subscribers under watch")
+    def test_suspects_are_those_under_watch(self):
+        def told_twice_alike():
+            """Numbers and text of one report. It is made anew every few seconds, the first time amid the capture."""
+            *before, answer = self.suspects()
+            text = self.run_once("show", "suspects").stdout
+            *after, _ = self.suspects()
+            return (answer, text) if answer["under_watch"] and before == after else None
+
+        answer, text = wait_for(told_twice_alike, "a report on subscribers under watch, before and after it is told as text")
         self.assertEqual(sum(row["subscribers"] for row in answer["counts"]), answer["under_watch"])
         self.assertEqual(answer["unwatched_frames"], 0)
-        text = self.run_once("show", "suspects").stdout
-        self.assertTrue(text.endswith(f"{answer['under_watch']} subscribers under watch; destinations are estimates\n"))
+        self.assertTrue(
+            text.endswith(f"{answer['under_watch']} subscribers under watch; destinations are estimates\n"),
+            f"{answer['under_watch']} in {text}")
         for one in answer["suspects"]:
             self.assertIn(one["subscriber"], text)
             self.assertNotEqual(one["suspicion"], "none")

@@ -43,10 +43,10 @@ void check_accepted(const Policy& policy) {
     }
     for (const Exemption& exemption : policy.exemptions) {
         require(
-            !has_host_bits(exemption.subscriber) && !exemption.rules.empty()
-            && !exemption.reason.empty()
+            !has_host_bits(exemption.subscriber) && !exemption.terms->rules.empty()
+            && !exemption.terms->reason.empty()
         );
-        for (const RuleIndex rule : exemption.rules) {
+        for (const RuleIndex rule : exemption.terms->rules) {
             require(rule.value < policy.rules.size());
         }
     }
@@ -68,7 +68,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(diff(policy.value(), by_library.value()).empty());
         require(policy.value().exemptions.size() == by_library.value().exemptions.size());
         for (std::size_t i = 0; i < policy.value().exemptions.size(); ++i) {
-            require(policy.value().exemptions[i].where == by_library.value().exemptions[i].where);
+            require(
+                policy.value().exemptions[i].where() == by_library.value().exemptions[i].where()
+            );
         }
     } else {
         require(!policy.errors().empty() && !to_string(policy.errors()).empty());

@@ -33,6 +33,11 @@ public:
         return raw % count;
     }
 
+    // From 0 to most; never the last of all 2^32 numbers.
+    [[nodiscard]] std::uint32_t up_to(std::uint32_t most) {
+        return below(most == ~std::uint32_t{0} ? most : most + 1);
+    }
+
     // True once in `count` throws.
     [[nodiscard]] bool one_in(std::uint32_t count) { return below(count) == count - 1; }
 

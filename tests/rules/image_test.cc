@@ -128,8 +128,8 @@ TEST_CASE("other formats and versions are refused by name") {
         == "policy image refused: not a policy image"
     );
     CHECK(
-        refusal_after([](ImageBytes& image) { header_of(image).version = 4; })
-        == "policy image refused: format version 4, this dataplane reads 3"
+        refusal_after([](ImageBytes& image) { header_of(image).version = kImageVersion + 1; })
+        == "policy image refused: format version 5, this dataplane reads 4"
     );
     CHECK(
         refusal_after([](ImageBytes& image) { header_of(image).header_bytes += 8; })
@@ -152,6 +152,16 @@ TEST_CASE("counts beyond the limits are refused") {
     );
     CHECK(
         refusal_after([](ImageBytes& image) { header_of(image).skip_bytes6 = 9; })
+        == "policy image refused: skipped bytes"
+    );
+    CHECK(
+        refusal_after([](ImageBytes& image) { header_of(image).skip_mask_high ^= 1U; })
+        == "policy image refused: skipped bytes"
+    );
+    CHECK(
+        refusal_after([](ImageBytes& image) {
+            header_of(image).skip_value_high |= ~header_of(image).skip_mask_high;
+        })
         == "policy image refused: skipped bytes"
     );
     CHECK(

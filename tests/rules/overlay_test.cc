@@ -5,6 +5,7 @@
 #include "rules/decision.h"
 #include "rules/reference_model.h"
 #include "tests/rules/agreement.h"
+#include "tests/rules/dice.h"
 #include "tests/rules/frame_builder.h"
 #include "tests/rules/random_frame.h"
 #include "tests/rules/random_policy.h"
@@ -78,6 +79,39 @@ TEST_CASE("an exemption of an overlay has its place, for its rule and its subscr
     CHECK(place_of(view, "2001:db8:0:b00::1", kSmtp) == std::nullopt);
 }
 
+TEST_CASE(
+    "of two exemptions for one subscriber and rule the last counts, in whatever order they come"
+) {
+    const std::array<OverlayExemption, 5> exemptions = {
+        {{prefix("100.64.7.9"), kSmtp, 7},
+         {prefix("100.64.7.0/24"), kNetbiosSmb, 2},
+         {prefix("100.64.7.8"), kSmtp, 4},
+         {prefix("100.64.7.9"), kNetbiosSmb, 5},
+         {prefix("100.64.7.9"), kSmtp, 6}}};
+    const ImageBytes overlay = compile_overlay(exemptions, kSampleRules);
+    const OverlayView view = view_of(overlay);
+    CHECK(place_of(view, "100.64.7.9", kSmtp) == OverlayPlace{6});
+    CHECK(place_of(view, "100.64.7.9", kNetbiosSmb) == OverlayPlace{5});
+    CHECK(place_of(view, "100.64.7.8", kSmtp) == OverlayPlace{4});
+    CHECK(place_of(view, "100.64.7.8", kNetbiosSmb) == OverlayPlace{2});
+}
+
+TEST_CASE("the same exemptions give the same bytes") {
+    std::vector<OverlayExemption> exemptions;
+    for (unsigned i = 0; i < 1'000; ++i) {
+        Dice dice(i);
+        Address one = address("100.64.0.0");
+        one.bytes[2] = dice.byte();
+        one.bytes[3] = dice.byte();
+        const RuleIndex rule{static_cast<std::uint8_t>(dice.below(kSampleRules))};
+        exemptions.push_back({make_prefix(one, 24 + i % 9), rule, static_cast<OverlayPlace>(i)});
+    }
+    const ImageBytes once = compile_overlay(exemptions, kSampleRules);
+    const ImageBytes again = compile_overlay(exemptions, kSampleRules);
+    REQUIRE(once.bytes().size() == again.bytes().size());
+    CHECK(std::memcmp(once.bytes().data(), again.bytes().data(), once.bytes().size()) == 0);
+}
+
 TEST_CASE("an empty overlay exempts nobody") {
     const ImageBytes overlay = compile_overlay({}, kSampleRules);
     const OverlayView view = view_of(overlay);
@@ -116,12 +150,12 @@ TEST_CASE("image and overlay agree with the reference model of one policy that s
         without.exemptions.clear();
         std::vector<OverlayExemption> exemptions;
         for (const Exemption& one : policy.exemptions) {
-            const bool expired = one.expires && *one.expires <= kRandomPolicyNow;
+            const bool expired = one.terms->expires && *one.terms->expires <= kRandomPolicyNow;
             if (expired || dice.one_in(3)) {
                 without.exemptions.push_back(one);
                 continue;
             }
-            for (const RuleIndex rule : one.rules) {
+            for (const RuleIndex rule : one.terms->rules) {
                 exemptions.push_back(
                     {one.subscriber, rule, static_cast<OverlayPlace>(exemptions.size())}
                 );
@@ -184,6 +218,20 @@ TEST_CASE("an overlay that is not what it says is refused by name") {
     says(refusal_of([](OverlayHeader& header, auto) { header.entries4.count += 1; }), "bounds");
     says(refusal_of([](OverlayHeader& header, auto) { header.places.count = 1; }), "place");
     says(refusal_of([](OverlayHeader& header, auto) { header.places.count = ~0ULL; }), "bounds");
+    says(refusal_of([](OverlayHeader& header, auto) { header.places.count = 0; }), "a place");
+    says(
+        refusal_of([](OverlayHeader& header, std::span<std::byte> bytes) {
+            // As many rules as there are places, of which one is then behind the last.
+            for (std::uint64_t i = 0; i < header.entries6.count; ++i) {
+                PrefixEntry6 entry;
+                std::byte* const at = bytes.data() + header.entries6.offset + i * sizeof(entry);
+                std::memcpy(&entry, at, sizeof(entry));
+                entry.rules = static_cast<RuleSet>(entry.rules * 3U);
+                std::memcpy(at, &entry, sizeof(entry));
+            }
+        }),
+        "a place"
+    );
     says(
         refusal_of([](OverlayHeader& header, std::span<std::byte> bytes) {
             // Every rule there is, in every place.

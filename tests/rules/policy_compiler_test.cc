@@ -60,8 +60,10 @@ TEST_CASE("what does not change a verdict does not change the image") {
     const Policy policy = sample_policy();
     Policy renamed = policy;
     renamed.classes[0].name = "home";
-    renamed.exemptions[0].reason = "another";
-    renamed.exemptions[0].reference = "ticket 4711";
+    change_terms(renamed.exemptions[0], [](ExemptionTerms& terms) {
+        terms.reason = "another";
+        terms.reference = "ticket 4711";
+    });
     renamed.pools[0].where.line = 99;
     std::reverse(renamed.smarthosts.begin(), renamed.smarthosts.end());
     std::reverse(renamed.exemptions.begin(), renamed.exemptions.end());

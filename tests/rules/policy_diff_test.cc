@@ -3,6 +3,7 @@
 #include "rules/policy_diff.h"
 
 #include "tests/rules/policy_fixture.h"
+#include "tests/rules/sample_policy.h"
 
 #include <catch2/catch.hpp>
 
@@ -86,7 +87,9 @@ TEST_CASE("exemptions of a list are the same as written one by one") {
     CHECK(counted.total() == 2);
     CHECK(diff(listed, base, 0).removed == 2);
     Policy other_words = listed;
-    other_words.exemptions.back().reason = "leased line";
+    change_terms(other_words.exemptions.back(), [](ExemptionTerms& terms) {
+        terms.reason = "leased line";
+    });
     const PolicyDifference worded = diff(listed, other_words, 0);
     CHECK(worded.changed == 1);
     CHECK(worded.total() == 1);

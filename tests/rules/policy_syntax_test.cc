@@ -4,6 +4,7 @@
 #include "rules/list_file.h"
 #include "rules/toml_lines.h"
 #include "tests/rules/policy_fixture.h"
+#include "tests/rules/written_address.h"
 
 #include <catch2/catch.hpp>
 

@@ -3,6 +3,7 @@
 #include "rules/policy_diff.h"
 #include "rules/policy_draft.h"
 #include "tests/rules/policy_fixture.h"
+#include "tests/rules/written_address.h"
 
 #include <catch2/catch.hpp>
 
@@ -108,10 +109,10 @@ TEST_CASE("a policy with everything in it") {
     REQUIRE(policy.exemptions.size() == 1);
     const Exemption& exemption = policy.exemptions[0];
     CHECK(exemption.subscriber == prefix("100.64.7.9"));
-    CHECK(exemption.rules == std::vector<RuleIndex>{RuleIndex{0}});
-    CHECK(exemption.reason == "own mail server");
-    CHECK(exemption.reference == "ticket 4711");
-    CHECK(exemption.where == SourceLocation{"policy.toml", 29, 1});
+    CHECK(exemption.terms->rules == std::vector<RuleIndex>{RuleIndex{0}});
+    CHECK(exemption.terms->reason == "own mail server");
+    CHECK(exemption.terms->reference == "ticket 4711");
+    CHECK(exemption.where() == SourceLocation{"policy.toml", 29, 1});
 
     REQUIRE(policy.subscribers.size() == 1);
     CHECK(policy.subscribers[0].name == "customer 7");
@@ -201,7 +202,7 @@ TEST_CASE("an exemption that expires on a date holds through that day, in UTC") 
             "= "
             + std::string(when) + "\n"
         ));
-        return policy.exemptions.at(0).expires.value();
+        return policy.exemptions.at(0).terms->expires.value();
     };
     // `date -u -d 2027-07-01 +%s`
     CHECK(expires("2027-06-30") == 1'814'400'000);
@@ -251,17 +252,17 @@ reason = "lab"
     Lines said;
     for (const Exemption& one : policy.exemptions) {
         said.push_back(
-            to_string(one.subscriber) + " " + policy.rules[one.rules.at(0).value].name + ": "
-            + one.reason + ", " + one.where.file + ":" + std::to_string(one.where.line) + ":"
-            + std::to_string(one.where.column)
+            to_string(one.subscriber) + " " + policy.rules[one.terms->rules.at(0).value].name + ": "
+            + one.terms->reason + ", " + one.terms->file + ":" + std::to_string(one.line) + ":"
+            + std::to_string(one.column)
         );
     }
     CHECK(
         said
         == Lines{"10.0.0.0/8 smtp: own mail server, b.list:2:1", "192.0.2.9 smtp: own mail server, a.list:3:2", "192.0.2.25 smtp: own mail server, a.list:2:1", "2001:db8::/56 smtp: own mail server, b.list:1:1", "192.0.2.9 netbios-smb: lab, a.list:3:2", "192.0.2.25 netbios-smb: lab, a.list:2:1"}
     );
-    CHECK(policy.exemptions[0].expires == 1'814'400'000);
-    CHECK_FALSE(policy.exemptions[5].expires);
+    CHECK(policy.exemptions[0].terms->expires == 1'814'400'000);
+    CHECK_FALSE(policy.exemptions[5].terms->expires);
 }
 
 TEST_CASE("list files are looked for beside the policy") {
@@ -348,7 +349,8 @@ reference = "a place behind sections that were set aside"
         }
         CHECK(diff(by_short_way.value(), by_library.value()).empty());
         CHECK(
-            by_short_way.value().exemptions.at(0).where == by_library.value().exemptions.at(0).where
+            by_short_way.value().exemptions.at(0).where()
+            == by_library.value().exemptions.at(0).where()
         );
         CHECK(by_short_way.value().pools.at(0).where == SourceLocation{"policy.toml", 17, 1});
         CHECK(by_library.value().pools.at(0).where == SourceLocation{"policy.toml", 17, 1});

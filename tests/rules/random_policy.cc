@@ -144,17 +144,19 @@ void add_smarthosts(Policy& policy, Dice& dice) {
 
 void add_exemptions(Policy& policy, Dice& dice) {
     for (unsigned count = policy.rules.empty() ? 0 : dice.below(5); count > 0; --count) {
-        Exemption exemption;
-        exemption.subscriber = random_prefix(dice, random_family(dice));
+        const Prefix subscriber = random_prefix(dice, random_family(dice));
+        ExemptionTerms terms;
         for (unsigned rules = 1 + dice.below(3); rules > 0; --rules) {
             const auto rule_count = static_cast<std::uint32_t>(policy.rules.size());
-            exemption.rules.push_back({static_cast<std::uint8_t>(dice.below(rule_count))});
+            terms.rules.push_back({static_cast<std::uint8_t>(dice.below(rule_count))});
         }
-        exemption.reason = "random";
+        terms.reason = "random";
         if (dice.one_in(2)) {
-            exemption.expires = kRandomPolicyNow - 1 + dice.below(3);
+            terms.expires = kRandomPolicyNow - 1 + dice.below(3);
         }
-        policy.exemptions.push_back(exemption);
+        policy.exemptions.push_back(
+            {subscriber, std::make_shared<const ExemptionTerms>(std::move(terms))}
+        );
     }
 }
 

@@ -691,8 +691,10 @@ TEST_CASE("an exemption beside the policy holds for whom and what it names, as l
     const ReferenceFlow flow{kOut, address(kSubscriber), address("198.51.100.1"), 6, 40000, 25};
     Exemption beside;
     beside.subscriber = make_prefix(address(kSubscriber), 32);
-    beside.rules = {*policy.find_rule("smtp")};
-    beside.reason = "own mail server";
+    change_terms(beside, [&policy](ExemptionTerms& terms) {
+        terms.rules = {*policy.find_rule("smtp")};
+        terms.reason = "own mail server";
+    });
     const auto judged = [&] {
         return reference_judge_flow(policy, flow, kSampleNow, std::span(&beside, 1));
     };
@@ -703,13 +705,15 @@ TEST_CASE("an exemption beside the policy holds for whom and what it names, as l
             .find("exception: from smtp: exemption of 100.64.7.9: own mail server\n")
         != std::string::npos
     );
-    beside.expires = kSampleNow;
+    change_terms(beside, [&](ExemptionTerms& terms) { terms.expires = kSampleNow; });
     CHECK(words(judged(), policy) == "drop rule smtp");
-    beside.expires = kSampleNow + 1;
+    change_terms(beside, [&](ExemptionTerms& terms) { terms.expires = kSampleNow + 1; });
     CHECK(words(judged(), policy) == "pass exempt smtp");
-    beside.rules = {*policy.find_rule("netbios-smb")};
+    change_terms(beside, [&](ExemptionTerms& terms) {
+        terms.rules = {*policy.find_rule("netbios-smb")};
+    });
     CHECK(words(judged(), policy) == "drop rule smtp");
-    beside.rules = {*policy.find_rule("smtp")};
+    change_terms(beside, [&](ExemptionTerms& terms) { terms.rules = {*policy.find_rule("smtp")}; });
     beside.subscriber = make_prefix(address("100.64.7.8"), 32);
     CHECK(words(judged(), policy) == "drop rule smtp");
 }

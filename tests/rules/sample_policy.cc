@@ -7,11 +7,10 @@ namespace portcullis::test {
 namespace {
 
 Exemption exemption(const char* subscriber, RuleIndex rule) {
-    Exemption out;
-    out.subscriber = prefix(subscriber);
-    out.rules = {rule};
-    out.reason = "own mail server";
-    return out;
+    ExemptionTerms terms;
+    terms.rules = {rule};
+    terms.reason = "own mail server";
+    return {prefix(subscriber), std::make_shared<const ExemptionTerms>(std::move(terms))};
 }
 
 Pool pool(const char* text, unsigned length, ClassIndex service_class) {
@@ -53,7 +52,7 @@ Policy sample_policy() {
         exemption("100.64.7.12", kNetbiosSmb),
         exemption("2001:db8:0:a00::/56", kSmtp),
     };
-    out.exemptions[1].expires = kSampleNow;
+    change_terms(out.exemptions[1], [](ExemptionTerms& terms) { terms.expires = kSampleNow; });
     out.unclassifiable.fill(Verdict::drop);
     return out;
 }

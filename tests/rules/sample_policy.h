@@ -3,6 +3,9 @@
 
 #include "rules/policy.h"
 
+#include <memory>
+#include <utility>
+
 namespace portcullis::test {
 
 // Exemptions of the sample policy that have expired, expired at or before this.
@@ -17,5 +20,13 @@ inline constexpr UnixSeconds kSampleNow = 1'800'000'000;
 // 2001:db8:64::/48. Exemptions: 100.64.7.10 from smtp; 100.64.7.11 from smtp, expired; 100.64.7.12 from
 // netbios-smb; 2001:db8:0:a00::/56 from smtp. No tunnels. All faults drop.
 [[nodiscard]] Policy sample_policy();
+
+// Gives `exemption` other terms, those it has as `change` leaves them. Others that share the old ones keep them.
+template <typename Change>
+void change_terms(Exemption& exemption, Change change) {
+    ExemptionTerms terms = *exemption.terms;
+    change(terms);
+    exemption.terms = std::make_shared<const ExemptionTerms>(std::move(terms));
+}
 
 }  // namespace portcullis::test

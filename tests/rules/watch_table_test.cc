@@ -106,6 +106,36 @@ TEST_CASE("a subscriber's frames, connections and destinations are told by rule"
     );
 }
 
+TEST_CASE("notes that may wait are taken together, none is lost and none taken twice") {
+    Table table(64);
+    for (std::uint64_t i = 0; i < 30; ++i) {
+        CHECK(table.table.note_soon(frame_of(7 + i % 3, i), kNow) == 0);
+    }
+    CHECK(table.table.settle(kNow) == 0);
+    CHECK(table.table.settle(kNow) == 0);
+    for (std::uint64_t subscriber = 7; subscriber < 10; ++subscriber) {
+        REQUIRE(table.find(subscriber));
+        CHECK(table.find(subscriber)->rules[0].frames == 10);
+        CHECK(table.find(subscriber)->windows.attempts_24h() == 10);
+    }
+}
+
+TEST_CASE("notes that wait beyond what time allows are told as missed") {
+    Table table(64);
+    for (std::uint32_t i = 0; i < WatchTable::kNotesPerSecond - 3; ++i) {
+        REQUIRE(table.table.note(frame_of(7), kNow));
+    }
+    unsigned missed = 0;
+    for (unsigned i = 0; i < 5; ++i) {
+        missed += table.table.note_soon(frame_of(7), kNow);
+    }
+    CHECK(missed == 0);
+    missed = table.table.settle(kNow);
+    CHECK(missed == 2);
+    CHECK(table.table.note_soon(frame_of(7), kNow) == 1);
+    CHECK(table.find(7)->rules[0].frames == WatchTable::kNotesPerSecond);
+}
+
 TEST_CASE("families and prefix lengths are told apart") {
     Table table(64);
     WatchedFrame ipv6 = frame_of(7);

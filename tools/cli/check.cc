@@ -44,7 +44,8 @@ Summary summarise(const CompiledPolicy& compiled) {
         policy.exemptions.begin(),
         policy.exemptions.end(),
         [&](const Exemption& exemption) {
-            return exemption.expires && *exemption.expires <= compiled.now;
+            const std::optional<UnixSeconds>& expires = exemption.terms->expires;
+            return expires && *expires <= compiled.now;
         }
     ));
     out.image_bytes = compiled.image.bytes().size();

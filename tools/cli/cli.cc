@@ -1,5 +1,6 @@
 #include "tools/cli/cli.h"
 
+#include "rules/command_line.h"
 #include "rules/quoted_text.h"
 #include "tools/cli/check.h"
 #include "tools/cli/cli_beside.h"
@@ -515,16 +516,6 @@ std::vector<std::string> names_of_commands(const CLI::App& app) {
     return out;
 }
 
-std::vector<std::string> names_of_options(const CLI::App& command) {
-    std::vector<std::string> out;
-    for (const CLI::Option* option : command.get_options()) {
-        for (const std::string& name : option->get_lnames()) {
-            out.push_back("--" + name);
-        }
-    }
-    return out;
-}
-
 std::string
 suggest(const std::string& text, std::string_view kind, const std::vector<std::string>& names) {
     const std::vector<std::string_view> candidates(names.begin(), names.end());
@@ -547,18 +538,9 @@ Error error_of(const CLI::App& app, const CLI::ParseError& wrong, std::string_vi
             option ? "portcullis --help" : suggest(word, "commands", names)};
     }
     const CLI::App& command = *commands.back();
-    const std::string help = "portcullis " + command.get_name() + " --help";
-    const std::vector<std::string> extras = app.remaining(true);
-    // A misspelt option first: that a required one is missing then is only its consequence.
-    if (!extras.empty()) {
-        const std::string& extra = extras.front();
-        return {
-            {},
-            command.get_name() + ": " + in_quotes(extra) + " was not expected",
-            extra.substr(0, 1) == "-" ? suggest(extra, "options", names_of_options(command))
-                                      : help};
-    }
-    return {{}, command.get_name() + ": " + wrong.what(), help};
+    Error out = error_of_options(command, wrong, "portcullis " + command.get_name() + " --help");
+    out.message = command.get_name() + ": " + out.message;
+    return out;
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ endif()
 if(PORTCULLIS_SANITIZE)
     add_compile_options(-fsanitize=${PORTCULLIS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${PORTCULLIS_SANITIZE})
+    add_compile_definitions(PORTCULLIS_SANITIZED)  # rules/counter_layout.h
 endif()
 # For code that nobody waits for: a sanitizer's build of it is made a quarter sooner without optimisation.
 function(portcullis_compile_sooner target)

@@ -1,0 +1,151 @@
+#include "dataplane/named_stage.h"
+
+#include "dataplane/worker_state.h"
+#include "rules/decision.h"
+#include "rules/image_lookup.h"
+#include "rules/plain_parser.h"
+
+#include <rte_prefetch.h>
+
+#include <array>
+#include <type_traits>
+
+namespace portcullis::dataplane {
+
+namespace {
+
+// Which rules name the ports, and which of them the class acts upon. Returns frames that may carry a tunnel.
+template <Family family>
+FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcept {
+    NamedFrames& out = state.named;
+    const ImageView& image = *state.image;
+    const bool outbound = direction == Direction::outbound;
+    const PlainEnd near = outbound ? PlainEnd::source : PlainEnd::destination;
+    const PlainEnd far = outbound ? PlainEnd::destination : PlainEnd::source;
+    const bool tunnels = image.header->tunnels != 0;
+    FrameSet maybe_tunnels = 0;
+    FrameSet initial_syns = 0;
+    FrameSet notable = 0;
+    unsigned count = 0;
+    while (which != 0) {
+        const unsigned i = take_first(which);
+        const std::uint8_t* const header = state.notes.ip_headers[i];
+        const PlainPorts ports = read_plain_ports(family, header);
+        if (tunnels && ports.transport == Transport::udp
+            && is_tunnel_port(ports.source_port, ports.destination_port)) {
+            maybe_tunnels |= frame_bit(i);
+            continue;
+        }
+        const RuleSet named = rules_of_ports(image, direction, ports);
+        if (named == 0) {
+            continue;
+        }
+        const ClassEntry& actions = actions_of(image, state.judged.pools[i]);
+        initial_syns |= FrameSet{ports.initial_syn} << i;
+        notable |= frame_bit(i);
+        if (acting_rules(actions, named) == 0) {
+            state.judged.outcomes[i] = class_allows(named);
+            continue;
+        }
+        NamedFrame& frame = out.frames[count++];
+        frame.subscriber = read_plain_address(family, header, near);
+        frame.far_end = read_plain_address(family, header, far);
+        frame.actions = actions;
+        frame.named = named;
+        frame.smarthost = 0;
+        frame.exempted = 0;
+        frame.index = static_cast<std::uint8_t>(i);
+    }
+    out.count = count;
+    state.judged.initial_syns |= initial_syns;
+    state.judged.notable |= notable;
+    return maybe_tunnels;
+}
+
+// Adds to `kRules` of each frame those of every prefix of `set` that contains `kAddress` of it, as find_prefixes() finds
+// them.
+template <typename Entry, auto kAddress, auto kRules, typename Set>
+void find_prefixes_of_all(const Set& set, std::span<NamedFrame> frames) noexcept {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first frames.size() are read
+    std::array<const Entry*, kBurstMax> first;
+    for (const PrefixTable& table : set.tables) {
+        const AddressWords mask = mask_of(table.length);
+        for (std::size_t k = 0; k < frames.size(); ++k) {
+            const Entry masked = masked_entry(frames[k].*kAddress, mask, Entry{});
+            first[k] = first_entry(table, set.entries, masked);
+            rte_prefetch0(first[k]);
+        }
+        for (std::size_t k = 0; k < frames.size(); ++k) {
+            const Entry masked = masked_entry(frames[k].*kAddress, mask, Entry{});
+            if (const Entry* const found = find_entry(first[k], masked)) {
+                frames[k].*kRules = static_cast<RuleSet>(frames[k].*kRules | found->rules);
+            }
+        }
+    }
+}
+
+template <Family family>
+const auto& smarthosts_of(const ImageView& image) noexcept {
+    if constexpr (family == Family::ipv4) {
+        return image.smarthosts4;
+    } else {
+        return image.smarthosts6;
+    }
+}
+
+// Of an image or an overlay.
+template <Family family, typename Sets>
+const auto& exemptions_of(const Sets& sets) noexcept {
+    if constexpr (family == Family::ipv4) {
+        return sets.exemptions4;
+    } else {
+        return sets.exemptions6;
+    }
+}
+
+template <Family family>
+FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) noexcept {
+    using Entry = std::conditional_t<family == Family::ipv4, PrefixEntry4, PrefixEntry6>;
+    const ImageView& image = *state.image;
+    const FrameSet maybe_tunnels = gather<family>(state, direction, which);
+    const std::span<NamedFrame> frames = state.named.all();
+    find_prefixes_of_all<Entry, &NamedFrame::far_end, &NamedFrame::smarthost>(
+        smarthosts_of<family>(image), frames
+    );
+    const auto add_exemptions = [frames](const auto& sets) {
+        find_prefixes_of_all<Entry, &NamedFrame::subscriber, &NamedFrame::exempted>(
+            exemptions_of<family>(sets), frames
+        );
+    };
+    add_exemptions(image);
+    if (image.overlay != nullptr) {
+        add_exemptions(*image.overlay);
+    }
+    FrameSet dropped = 0;
+    for (const NamedFrame& frame : frames) {
+        rte_prefetch0(state.slots + state.judged.slots[frame.index]);  // counted next
+        const RuleSet to_smarthost =
+            frame.smarthost != 0 ? image.header->smarthost_rules : RuleSet{0};
+        const Outcome outcome =
+            weigh_rules(frame.actions, frame.named, to_smarthost, frame.exempted);
+        state.judged.outcomes[frame.index] = outcome;
+        dropped |= outcome.verdict == Verdict::drop ? frame_bit(frame.index) : 0;
+    }
+    state.judged.dropped |= dropped;
+    return maybe_tunnels;
+}
+
+}  // namespace
+
+FrameSet judge_named_frames(WorkerState& state, Direction direction, FrameSet which) noexcept {
+    FrameSet maybe_tunnels = 0;
+    if (const FrameSet ipv4 = which & state.notes.ipv4; ipv4 != 0) {
+        maybe_tunnels |= judge_family<Family::ipv4>(state, direction, ipv4);
+    }
+    if (const FrameSet ipv6 = which & state.notes.ipv6; ipv6 != 0) {
+        maybe_tunnels |= judge_family<Family::ipv6>(state, direction, ipv6);
+    }
+    return maybe_tunnels;
+}
+
+}  // namespace portcullis::dataplane

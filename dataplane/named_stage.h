@@ -1,0 +1,42 @@
+// Plain frames with ports that a rule may name, all of a burst's at once: each step for all of them before the next, so
+// that a flood of such frames does not wait for one lookup after the other. Runs on workers.
+#pragma once
+
+#include "dataplane/judged_burst.h"
+#include "rules/image.h"
+#include "rules/key.h"
+#include "rules/units.h"
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace portcullis::dataplane {
+
+struct WorkerState;
+
+// What its steps tell each other about a frame whose class acts upon a rule that names its ports.
+struct NamedFrame {
+    AddressWords subscriber;
+    AddressWords far_end;
+    ClassEntry actions;
+    RuleSet named = 0;
+    RuleSet smarthost = 0;  // not 0: the far end is one
+    RuleSet exempted = 0;
+    std::uint8_t index = 0;  // in the burst
+};
+
+// Of a burst and a family; only the first `count` are set.
+struct NamedFrames {
+    unsigned count = 0;
+    std::array<NamedFrame, kBurstMax> frames;
+
+    [[nodiscard]] std::span<NamedFrame> all() noexcept { return {frames.data(), count}; }
+};
+
+// Judges the frames of `which`, which the notes call named, as judge_rules() would one by one. Returns those
+// behind whose ports a tunnel may start: they are not judged.
+[[nodiscard]] FrameSet
+judge_named_frames(WorkerState& state, Direction direction, FrameSet which) noexcept;
+
+}  // namespace portcullis::dataplane
