@@ -1,7 +1,7 @@
 #include "bench/dpdk_memory.h"
 
 #include "dataplane/cpu_list.h"
-#include "rules/counter_layout.h"
+#include "rules/slot_counters.h"
 
 #include <bit>
 #include <filesystem>
@@ -49,7 +49,7 @@ std::uint32_t counters_mib_for(std::uint32_t subscribers, unsigned workers) noex
     constexpr std::uint64_t kFamilies = 2;
     constexpr std::uint64_t kTablesMib = 32;  // of active subscribers, of those under watch
     const std::uint64_t slots = kFamilies * std::bit_ceil(subscribers);
-    return static_cast<std::uint32_t>(workers * (slots * sizeof(SlotCounters) / kMib + kTablesMib));
+    return static_cast<std::uint32_t>(workers * (slots * kSlotBytes / kMib + kTablesMib));
 }
 
 Result<DpdkSetup> choose_setup(

@@ -5,6 +5,7 @@
 #include "bench/report_text.h"
 #include "dataplane/counter_memory.h"
 #include "rules/policy_compiler.h"
+#include "rules/slot_counters.h"
 #include "tools/cli/stop_signals.h"
 #include "tools/cli/table.h"
 
@@ -145,8 +146,7 @@ cli::ExitStatus run(const MemoryOptions& options, cli::Console& console) {
         console.out << to_text(rows, console.style);
         return cli::ExitStatus::done;
     }
-    Json out = {
-        {"benchmark", "memory"}, {"slot_bytes", sizeof(SlotCounters)}, {"rows", Json::array()}};
+    Json out = {{"benchmark", "memory"}, {"slot_bytes", kSlotBytes}, {"rows", Json::array()}};
     for (const MemoryRow& row : rows) {
         out["rows"].push_back(to_json(row));
     }

@@ -3,6 +3,7 @@
 #include "control/add_seals.h"
 #include "dataplane/options.h"
 #include "dataplane/worker.h"
+#include "rules/slot_counters.h"
 
 #include <rte_cycles.h>
 
@@ -43,13 +44,13 @@ Result<dataplane::FileDescriptor> sealed_memfd(std::span<const std::byte> bytes)
     return out;
 }
 
-bool was_touched(const SlotCounters& slot) noexcept {
-    for (const FrameCounter& passed : slot.passed) {
-        if (passed.frames.read() != 0) {
+bool was_touched(const Slots::Slot& slot) noexcept {
+    for (unsigned side = 0; side < kDirectionCount; ++side) {
+        if (slot.passed(side).frames != 0) {
             return true;
         }
     }
-    for (const SlotCounters::Dropped& dropped : slot.dropped) {
+    for (const SlotDropped& dropped : slot.dropped) {
         if (dropped.frames.read() != 0) {
             return true;
         }

@@ -4,6 +4,7 @@
 #include "bench/open_peer.h"
 #include "bench/policy_contestant.h"
 #include "bench/ring_fill.h"
+#include "rules/slot_counters.h"
 
 #include <rte_cycles.h>
 
@@ -233,7 +234,7 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
         );
     }
     out.cycles_per_frame = out.machine.tsc_hz * workers / out.own.frames_per_second().median;
-    out.bytes_per_slot = sizeof(SlotCounters);
+    out.bytes_per_slot = kSlotBytes;
     out.counters_in_hugepages = arena.rig->counters_in_hugepages();
     out.subscribers_touched = arena.rig->subscribers_touched();
     out.totals = arena.rig->totals();

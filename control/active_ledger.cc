@@ -16,7 +16,7 @@ ActiveLedger::difference(unsigned worker, std::uint32_t place, const ActiveSubsc
         counted.epoch = now.epoch;
     }
     ColumnTotals out;
-    for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
         const auto frames = static_cast<std::uint32_t>(now.dropped[column].frames);
         const auto flows = static_cast<std::uint32_t>(now.dropped[column].flows);
         out[column].frames = static_cast<std::uint32_t>(frames - counted.frames[column]);

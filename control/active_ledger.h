@@ -53,16 +53,16 @@ private:
     struct Counted {
         std::uint32_t epoch = 0;
         std::uint32_t reserved = 0;
-        std::array<std::uint64_t, SlotCounters::kColumns> bytes{};
-        std::array<std::uint32_t, SlotCounters::kColumns> frames{};
-        std::array<std::uint32_t, SlotCounters::kColumns> flows{};
+        std::array<std::uint64_t, kSlotColumns> bytes{};
+        std::array<std::uint32_t, kSlotColumns> frames{};
+        std::array<std::uint32_t, kSlotColumns> flows{};
     };
 
     static constexpr std::size_t kPlacesPerPage = 32;
     using Page = std::array<Counted, kPlacesPerPage>;
     using Pages = std::vector<std::unique_ptr<Page>>;  // nullptr where nothing was dropped
 
-    [[nodiscard]] static bool has_drops(const SlotCounters& slot) noexcept {
+    [[nodiscard]] static bool has_drops(const SlotsView::Slot& slot) noexcept {
         return (slot.dropped[0].bytes.read() | slot.dropped[1].bytes.read()) != 0;
     }
 

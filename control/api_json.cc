@@ -90,8 +90,9 @@ void add_passed(
         const auto slots = counters.used_slots(worker);
         if (slot.value < slots.size()) {
             for (unsigned side = 0; side < kDirectionCount; ++side) {
-                out[side].frames += slots[slot.value].passed[side].frames.read();
-                out[side].bytes += slots[slot.value].passed[side].bytes.read();
+                const FrameTotals passed = slots[slot.value].passed(side);
+                out[side].frames += passed.frames;
+                out[side].bytes += passed.bytes;
             }
         }
     }
@@ -254,7 +255,7 @@ Json dataplane_json(const CounterMapping& counters, const std::vector<WorkerLoad
 
 Json subscriber_json(const SubscriberDrops& subscriber, const Summary& summary) {
     Json dropped = Json::array();
-    for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
         const DropBooks& totals = subscriber.dropped[column];
         dropped.push_back(
             {{"rule", column_name(*summary.policy, column)},

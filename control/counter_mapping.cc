@@ -89,15 +89,13 @@ const char* CounterMapping::fault_of_header() const noexcept {
         return "number of active or watched subscribers out of bounds";
     }
     const std::uint64_t slots = std::uint64_t{head.slot_capacity} + head.active_places;
-    if (head.workers_offset % alignof(WorkerCounters) != 0
-        || head.slots_offset % alignof(SlotCounters) != 0
-        || head.slots_stride % alignof(SlotCounters) != 0
-        || head.active_offset % alignof(ActiveEntry) != 0
+    if (head.workers_offset % alignof(WorkerCounters) != 0 || head.slots_offset % kSlotBytes != 0
+        || head.slots_stride % kSlotBytes != 0 || head.active_offset % alignof(ActiveEntry) != 0
         || head.active_stride % alignof(ActiveEntry) != 0
         || head.watch_offset % alignof(WatchEntry) != 0
         || head.watch_stride % alignof(WatchEntry) != 0 || head.watch_places % kWatchWays != 0
         || (head.watch_places & (head.watch_places - 1)) != 0
-        || head.slots_stride < slots * sizeof(SlotCounters)
+        || head.slots_stride < SlotsView::bytes_for(slots)
         || head.active_stride < head.active_places * sizeof(ActiveEntry)
         || head.exemptions_offset % alignof(ExemptionCounters) != 0
         || head.exemptions_stride % alignof(ExemptionCounters) != 0
@@ -120,12 +118,13 @@ const char* CounterMapping::fault_of_header() const noexcept {
     return nullptr;
 }
 
-std::span<const SlotCounters> CounterMapping::used_slots(unsigned worker) const noexcept {
+SlotsView CounterMapping::all_slots(unsigned worker) const noexcept {
+    return {base_ + slots_offset_ + worker * slots_stride_, slot_capacity_ + active_places_};
+}
+
+SlotsView CounterMapping::used_slots(unsigned worker) const noexcept {
     const std::uint64_t used = header().slots_used.load(std::memory_order_relaxed);
-    const std::byte* const first = base_ + slots_offset_ + worker * slots_stride_;
-    return {
-        reinterpret_cast<const SlotCounters*>(first),
-        std::min(static_cast<std::size_t>(used), slot_capacity_)};
+    return all_slots(worker).part(0, std::min(static_cast<std::size_t>(used), slot_capacity_));
 }
 
 std::span<const ActiveEntry> CounterMapping::active_entries(unsigned worker) const noexcept {
@@ -137,9 +136,8 @@ WatchTableView CounterMapping::watched(unsigned worker) const noexcept {
     return {base_ + watch_offset_ + worker * watch_stride_, watch_places_, instance_};
 }
 
-std::span<const SlotCounters> CounterMapping::active_slots(unsigned worker) const noexcept {
-    const std::byte* const first = base_ + slots_offset_ + worker * slots_stride_;
-    return {reinterpret_cast<const SlotCounters*>(first) + slot_capacity_, active_places_};
+SlotsView CounterMapping::active_slots(unsigned worker) const noexcept {
+    return all_slots(worker).part(slot_capacity_, active_places_);
 }
 
 std::span<const ExemptionCounters> CounterMapping::exemptions(unsigned worker) const noexcept {

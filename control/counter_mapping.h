@@ -7,6 +7,7 @@
 #include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
+#include "rules/slot_counters.h"
 #include "rules/watch_table.h"
 
 #include <cstddef>
@@ -44,11 +45,11 @@ public:
     }
 
     // The slots in use, of one worker. Never more than slot_capacity, whatever the header says meanwhile.
-    [[nodiscard]] std::span<const SlotCounters> used_slots(unsigned worker) const noexcept;
+    [[nodiscard]] SlotsView used_slots(unsigned worker) const noexcept;
 
     // One worker's table of subscribers of pools without slots of their own, and the counters of its places.
     [[nodiscard]] std::span<const ActiveEntry> active_entries(unsigned worker) const noexcept;
-    [[nodiscard]] std::span<const SlotCounters> active_slots(unsigned worker) const noexcept;
+    [[nodiscard]] SlotsView active_slots(unsigned worker) const noexcept;
 
     // What one worker counted of the exemptions of overlays, by place.
     [[nodiscard]] std::span<const ExemptionCounters> exemptions(unsigned worker) const noexcept;
@@ -66,6 +67,7 @@ private:
         , bytes_(bytes) {}
 
     [[nodiscard]] const char* fault_of_header() const noexcept;
+    [[nodiscard]] SlotsView all_slots(unsigned worker) const noexcept;
 
     const std::byte* base_;
     std::size_t bytes_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "rules/counter_layout.h"
+#include "rules/slot_counters.h"
 #include "rules/units.h"
 
 #include <algorithm>
@@ -47,13 +48,13 @@ struct DropBooks {
 };
 
 // Of one subscriber, by column (see slot_column): what the first rule dropped, and what others did.
-using ColumnTotals = std::array<DropBooks, SlotCounters::kColumns>;
+using ColumnTotals = std::array<DropBooks, kSlotColumns>;
 
 // Totals, and the dataplane's counters (summed over its workers) when they were last added.
 struct DropEntry {
     DropBooks books;
     std::uint64_t counted_bytes = 0;
-    std::uint32_t counted_frames = 0;  // modulo 2^32, as in SlotCounters
+    std::uint32_t counted_frames = 0;  // modulo 2^32, as in SlotDropped
     std::uint32_t counted_flows = 0;
 };
 
@@ -61,7 +62,7 @@ static_assert(sizeof(DropEntry) == 48);
 
 class DropTable {
 public:
-    static constexpr unsigned kColumns = SlotCounters::kColumns;
+    static constexpr unsigned kColumns = kSlotColumns;
     static constexpr std::uint32_t kSlotsPerPage = 32;
 
     // nullptr where nothing was dropped.

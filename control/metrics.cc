@@ -318,7 +318,7 @@ void add_subscribers(MetricFamilies& out, const Summary& summary) {
         "rules but the first, where there are more than two."
     );
     for (const SubscriberDrops& one : summary.top) {
-        for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+        for (unsigned column = 0; column < kSlotColumns; ++column) {
             if (one.dropped[column].frames != 0) {
                 out.add(
                     {{"subscriber", one.name}, {"rule", column_name(*summary.policy, column)}},

@@ -14,7 +14,7 @@ bool SlotLedger::sum_step(
 ) {
     bool any = false;
     for (unsigned worker = 0; worker < counters.workers().size(); ++worker) {
-        const std::span<const SlotCounters> slots = counters.used_slots(worker);
+        const SlotsView slots = counters.used_slots(worker);
         const std::uint32_t last =
             std::min(first + count, static_cast<std::uint32_t>(slots.size()));
         for (std::uint32_t slot = first; slot < last; ++slot) {

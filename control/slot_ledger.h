@@ -56,7 +56,7 @@ private:
         std::uint32_t flows = 0;
     };
 
-    using Step = std::array<std::array<Sum, SlotCounters::kColumns>, kSlotsPerStep>;
+    using Step = std::array<std::array<Sum, kSlotColumns>, kSlotsPerStep>;
 
     // Sums slots [first, first + count) into step_; false if no worker has dropped anything there.
     [[nodiscard]] bool

@@ -45,7 +45,7 @@ void append_number(std::uint64_t number, std::string& out) {
 }  // namespace
 
 std::string column_name(const RunningPolicy& policy, unsigned column) {
-    const bool to_itself = column == 0 || policy.rule_names.size() == SlotCounters::kColumns;
+    const bool to_itself = column == 0 || policy.rule_names.size() == kSlotColumns;
     return to_itself && column < policy.rule_names.size() ? policy.rule_names[column] : kOtherRules;
 }
 
@@ -66,7 +66,7 @@ SubscriberSeries::SubscriberSeries(
     cursor_.emplace(books_.with_ledger([](const SubscriberLedger& ledger) {
         return ledger.shared_names();
     }));
-    for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
         std::string label = "\",rule=\"";
         append_escaped(column_name(*policy, column), label);
         column_labels_.push_back(label + "\"} ");
@@ -103,7 +103,7 @@ bool SubscriberSeries::append_piece(std::string& out) {
 
 void SubscriberSeries::append_series(std::string& out) {
     bool named = false;
-    for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
         if (subscriber_.dropped[column].frames == 0) {
             continue;
         }

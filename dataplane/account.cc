@@ -2,6 +2,7 @@
 
 #include "dataplane/beside.h"
 #include "rules/plain_parser.h"
+#include "rules/slot_counters.h"
 
 #include <atomic>
 #include <bit>
@@ -158,13 +159,16 @@ std::uint64_t count_for_subscribers(
     std::uint64_t bytes = 0;
     for (FrameSet left = frames; left != 0;) {
         const unsigned i = take_first(left);
-        SlotCounters& slot = state.slots[judged.slots[i]];
+        const Slots::Slot slot = state.slots[judged.slots[i]];
         const std::uint32_t length = judged.lengths[i];
         bytes += length;
         if (passes) {
-            slot.passed[side].add(1, length);
+            const std::uint64_t changed = state.slots.count_passed(judged.slots[i], side, length);
+            if ((changed & passed::kNotedBits) != 0) [[unlikely]] {
+                slot.note_changes(side);
+            }
         } else if (outcome.rule != kNoRule) {
-            SlotCounters::Dropped& dropped = slot.dropped[slot_column(outcome.rule)];
+            SlotDropped& dropped = slot.dropped[slot_column(outcome.rule)];
             dropped.frames.add(1);
             dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
             dropped.bytes.add(length);
@@ -260,17 +264,23 @@ void account_notable(WorkerState& state, Direction direction, unsigned count) no
 void account_ordinary(WorkerState& state, Direction direction) noexcept {
     const JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
-    SlotCounters* const slots = state.slots;
+    const Slots slots = state.slots;
     const std::uint32_t* const places = judged.slots.data();
     const std::uint32_t* const lengths = judged.lengths.data();
+    std::uint64_t changed = 0;
     // By runs: most bursts are one.
     for (FrameSet left = judged.ordinary; left != 0;) {
         const auto first = static_cast<unsigned>(std::countr_zero(left));
         const auto end = first + static_cast<unsigned>(std::countr_one(left >> first));
         for (unsigned i = first; i < end; ++i) {
-            slots[places[i]].passed[side].add(1, lengths[i]);
+            changed |= slots.count_passed(places[i], side, lengths[i]);
         }
         left &= ~first_frames(end);
+    }
+    if ((changed & passed::kNotedBits) != 0) [[unlikely]] {
+        for (FrameSet left = judged.ordinary; left != 0;) {
+            slots.note_changes(places[take_first(left)], side);
+        }
     }
 }
 

@@ -50,7 +50,7 @@ Offsets offsets_of(const CounterShape& shape) {
     out.workers = round_up(sizeof(CounterHeader), kPageBytes);
     out.slots = round_up(out.workers + shape.workers * sizeof(WorkerCounters), kHugePageBytes);
     const std::uint64_t slot_count = std::uint64_t{shape.slot_capacity} + shape.active_places;
-    out.slots_stride = round_up(slot_count * sizeof(SlotCounters), kHugePageBytes);
+    out.slots_stride = round_up(Slots::bytes_for(slot_count), kHugePageBytes);
     out.active = out.slots + shape.workers * out.slots_stride;
     out.active_stride = round_up(shape.active_places * sizeof(ActiveEntry), kHugePageBytes);
     out.exemptions = out.active + shape.workers * out.active_stride;
@@ -93,6 +93,12 @@ void populate(void* data, std::uint64_t bytes) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(data);
     const std::uintptr_t first = address / kPageBytes * kPageBytes;
     (void)::madvise(reinterpret_cast<void*>(first), address + bytes - first, MADV_POPULATE_WRITE);
+}
+
+void populate(const Slots& slots) noexcept {
+    populate(slots.sums(), slots.size() * sizeof(*slots.sums()));
+    populate(slots.dropped(), slots.size() * sizeof(*slots.dropped()));
+    populate(slots.changes(), slots.size() * sizeof(*slots.changes()));
 }
 
 void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets& offsets) {
@@ -186,8 +192,11 @@ WorkerCounters& CounterMemory::worker(unsigned index) noexcept {
     );
 }
 
-SlotCounters* CounterMemory::slots(unsigned worker) noexcept {
-    return reinterpret_cast<SlotCounters*>(pages_.bytes().data() + slots_offset(header(), worker));
+Slots CounterMemory::slots(unsigned worker) noexcept {
+    const CounterHeader& layout = header();
+    return {
+        pages_.bytes().data() + slots_offset(layout, worker),
+        std::size_t{layout.slot_capacity} + layout.active_places};
 }
 
 ActiveTable CounterMemory::active(unsigned worker) noexcept {
@@ -199,7 +208,7 @@ ActiveTable CounterMemory::active(unsigned worker) noexcept {
         reinterpret_cast<ActiveEntry*>(pages_.bytes().data() + active_offset(layout, worker));
     return {
         std::span(entries, layout.active_places),
-        std::span(slots(worker) + layout.slot_capacity, layout.active_places)};
+        slots(worker).part(layout.slot_capacity, layout.active_places)};
 }
 
 ExemptionCounters* CounterMemory::exemptions(unsigned worker) noexcept {
@@ -238,7 +247,7 @@ void CounterMemory::populate_slots(std::uint32_t count) noexcept {
         return;
     }
     for (unsigned i = 0; i < header().worker_count; ++i) {
-        populate(slots(i), count * sizeof(SlotCounters));
+        populate(slots(i).part(0, count));
     }
     populated_slots_ = count;
 }
@@ -249,7 +258,7 @@ void CounterMemory::populate_active() noexcept {
     }
     const CounterHeader& layout = header();
     for (unsigned i = 0; i < layout.worker_count; ++i) {
-        populate(slots(i) + layout.slot_capacity, layout.active_places * sizeof(SlotCounters));
+        populate(slots(i).part(layout.slot_capacity, layout.active_places));
         populate(
             pages_.bytes().data() + active_offset(layout, i),
             layout.active_places * sizeof(ActiveEntry)

@@ -10,6 +10,7 @@
 #include "rules/beside_counters.h"
 #include "rules/counter_layout.h"
 #include "rules/result.h"
+#include "rules/slot_counters.h"
 #include "rules/watch_table.h"
 
 #include <cstdint>
@@ -34,7 +35,7 @@ public:
     [[nodiscard]] CounterHeader& header() noexcept;
     [[nodiscard]] WorkerCounters& worker(unsigned index) noexcept;
     // slot_capacity of them, then one for each place of the table of active subscribers.
-    [[nodiscard]] SlotCounters* slots(unsigned worker) noexcept;
+    [[nodiscard]] Slots slots(unsigned worker) noexcept;
     [[nodiscard]] ActiveTable active(unsigned worker) noexcept;
     // kOverlayPlaces of them.
     [[nodiscard]] ExemptionCounters* exemptions(unsigned worker) noexcept;

@@ -103,6 +103,15 @@ const auto& exemptions_of(const Sets& sets) noexcept {
     }
 }
 
+// They are written next.
+void ask_for_counters(const Slots& slots, std::uint32_t slot, const Outcome& outcome) noexcept {
+    if (outcome.verdict == Verdict::drop) {
+        rte_prefetch0(slots.dropped() + slot);
+    } else {
+        rte_prefetch0(slots.sums() + slot);
+    }
+}
+
 template <Family family>
 FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) noexcept {
     using Entry = std::conditional_t<family == Family::ipv4, PrefixEntry4, PrefixEntry6>;
@@ -123,13 +132,13 @@ FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) n
     }
     FrameSet dropped = 0;
     for (const NamedFrame& frame : frames) {
-        rte_prefetch0(state.slots + state.judged.slots[frame.index]);  // counted next
         const RuleSet to_smarthost =
             frame.smarthost != 0 ? image.header->smarthost_rules : RuleSet{0};
         const Outcome outcome =
             weigh_rules(frame.actions, frame.named, to_smarthost, frame.exempted);
         state.judged.outcomes[frame.index] = outcome;
         dropped |= outcome.verdict == Verdict::drop ? frame_bit(frame.index) : 0;
+        ask_for_counters(state.slots, state.judged.slots[frame.index], outcome);
     }
     state.judged.dropped |= dropped;
     return maybe_tunnels;

@@ -105,7 +105,7 @@ struct Circumstances {
     [[nodiscard, gnu::always_inline]] std::uint32_t
     slot_of(std::uint32_t pool, std::uint32_t subscriber_number) const noexcept {
         const std::uint32_t slot = pools[pool].slot_base + subscriber_number;
-        rte_prefetch1(slots + slot);
+        rte_prefetch1(slots.sums() + slot);
         return slot;
     }
 
@@ -114,7 +114,7 @@ struct Circumstances {
     const Roots4& roots4;
     const TrieNode* trie4;
     const PoolEntry* pools;
-    const SlotCounters* slots;
+    Slots slots;
     bool outbound;
 };
 
@@ -240,11 +240,31 @@ private:
     unsigned count_ = 0;
 };
 
-// Writes whose the packets are, and asks for their slots, if all are found but those that are no packets.
+// Asks for the counters of eight frames: of those that a rule may name those of what is dropped, of others those of what passes.
+[[gnu::always_inline]] inline void
+ask_for_counters(const Slots& all, const U32x8& slots, const U32x8& named) noexcept {
+    constexpr std::uint32_t kUnit = sizeof(PassedSums);
+    const auto* const base = reinterpret_cast<const std::byte*>(all.sums());
+    const auto dropped_at = static_cast<std::uint32_t>(
+        (reinterpret_cast<const std::byte*>(all.dropped()) - base) / kUnit
+    );
+    const U32x8 dropped = as<U32x8>(named != 0);
+    const U32x8 places =
+        slots + (dropped & (slots * (sizeof(DroppedColumns) / kUnit - 1) + dropped_at));
+    std::array<std::uint32_t, kLanes> units{};
+    store_lanes(units.data(), places);
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < kLanes; ++i) {
+        rte_prefetch1(base + std::size_t{units[i]} * kUnit);
+    }
+}
+
+// Writes whose the packets are, and asks for their counters, if all are found but those that are no packets.
 [[gnu::always_inline]] inline bool write_owners(
     const Circumstances& around,
     const Packets& packets,
     const OwnerLanes& lanes,
+    const U32x8& named,
     const Owners& out
 ) noexcept {
     const U32x8 present = as<U32x8>(as<I32x8>(packets.bytes) > 0);
@@ -253,10 +273,7 @@ private:
     }
     store_lanes(out.pools, lanes.pools);
     store_lanes(out.slots, lanes.slots);
-#pragma GCC unroll 8
-    for (unsigned i = 0; i < kLanes; ++i) {
-        rte_prefetch1(around.slots + out.slots[i]);
-    }
+    ask_for_counters(around.slots, lanes.slots, named);
     return true;
 }
 
@@ -311,7 +328,7 @@ struct Ipv4 {
         const U32x8 subscribers = swap_bytes32(around.outbound ? more[0] : more[1]);
         OwnerLanes found;
         pools.look(subscribers, found);
-        if (!write_owners(around, packets, found, owners)) [[unlikely]] {
+        if (!write_owners(around, packets, found, named, owners)) [[unlikely]] {
             find_owners(around, subscribers, owners);
         }
         return {lanes_set(other), lanes_set(odd), lanes_set(named)};
@@ -357,7 +374,7 @@ struct Ipv6 {
         const Columns address = columns_of(packets.headers, address_at);
         OwnerLanes found;
         pools.look({swap_bytes32(address[0]), swap_bytes32(address[1])}, found);
-        if (!write_owners(around, packets, found, owners)) [[unlikely]] {
+        if (!write_owners(around, packets, found, named, owners)) [[unlikely]] {
             find_owners(around, packets, address_at, owners);
         }
         return {lanes_set(other), lanes_set(odd), lanes_set(named)};

@@ -12,6 +12,7 @@
 #include "rules/counter_layout.h"
 #include "rules/image.h"
 #include "rules/key.h"
+#include "rules/slot_counters.h"
 #include "rules/watch_table.h"
 
 #include <array>
@@ -46,8 +47,7 @@ struct WorkerState {
         nullptr;  // nullptr: none; set with `image`, and only when there is one
     Verdict before_policy = Verdict::pass;
     WorkerCounters* counters = nullptr;
-    SlotCounters* slots =
-        nullptr;         // CounterHeader::slot_capacity, then one for each place of `active`
+    Slots slots;         // CounterHeader::slot_capacity, then one for each place of `active`
     ActiveTable active;  // may be empty
     WatchTable watch;    // may be empty
     Inspection inspection;

@@ -23,18 +23,6 @@ Tenancy tenancy_of(const ActiveEntry& entry, std::uint32_t now_s) noexcept {
     return idle_s >= ActiveTable::kIdleSeconds ? Tenancy::idle : Tenancy::kept;
 }
 
-void clear(SlotCounters& slot) noexcept {
-    for (FrameCounter& counter : slot.passed) {
-        counter.frames.set(0, std::memory_order_release);
-        counter.bytes.set(0, std::memory_order_release);
-    }
-    for (SlotCounters::Dropped& dropped : slot.dropped) {
-        dropped.frames.set(0, std::memory_order_release);
-        dropped.flows.set(0, std::memory_order_release);
-        dropped.bytes.set(0, std::memory_order_release);
-    }
-}
-
 }  // namespace
 
 std::uint32_t ActiveTable::insert(
@@ -70,13 +58,13 @@ std::uint32_t ActiveTable::insert(
     entry.low.store(prefix.low, std::memory_order_release);
     entry.last_seen_s.store(now_s, std::memory_order_relaxed);
     entry.sightings.store(1, std::memory_order_relaxed);
-    clear(slots_[victim]);
+    slots_[victim].clear();
     entry.epoch.store(epoch + 2, std::memory_order_release);
     return victim;
 }
 
 std::optional<ActiveSubscriber>
-read_active(const ActiveEntry& entry, const SlotCounters& slot) noexcept {
+read_active(const ActiveEntry& entry, const SlotsView::Slot& slot) noexcept {
     ActiveSubscriber out;
     out.epoch = entry.epoch.load(std::memory_order_acquire);
     // Each acquire keeps the second look at the epoch behind it.
@@ -84,11 +72,10 @@ read_active(const ActiveEntry& entry, const SlotCounters& slot) noexcept {
     const std::uint16_t kind = entry.kind.load(kAcquire);
     const AddressWords words{entry.high.load(kAcquire), entry.low.load(kAcquire)};
     for (unsigned side = 0; side < kDirectionCount; ++side) {
-        out.passed[side] = FrameTotals{
-            slot.passed[side].frames.read(kAcquire), slot.passed[side].bytes.read(kAcquire)};
+        out.passed[side] = slot.passed(side);
     }
-    for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
-        const SlotCounters::Dropped& dropped = slot.dropped[column];
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
+        const SlotDropped& dropped = slot.dropped[column];
         out.dropped[column] = DropTotals{
             dropped.frames.read(kAcquire),
             dropped.flows.read(kAcquire),

@@ -13,6 +13,7 @@
 #include "rules/image_lookup.h"
 #include "rules/key.h"
 #include "rules/prefix.h"
+#include "rules/slot_counters.h"
 
 #include <array>
 #include <atomic>
@@ -51,9 +52,9 @@ public:
     ActiveTable() noexcept = default;
 
     // `entries`: a power of two of them, at least kWays, zeroed. `slots`: as many, zeroed.
-    ActiveTable(std::span<ActiveEntry> entries, std::span<SlotCounters> slots) noexcept
+    ActiveTable(std::span<ActiveEntry> entries, const Slots& slots) noexcept
         : entries_(entries.data())
-        , slots_(slots.data())
+        , slots_(slots)
         , bucket_mask_(static_cast<std::uint32_t>(entries.size() / kWays - 1)) {}
 
     [[nodiscard]] bool empty() const noexcept { return entries_ == nullptr; }
@@ -110,7 +111,7 @@ private:
     ) noexcept;
 
     ActiveEntry* entries_ = nullptr;
-    SlotCounters* slots_ = nullptr;
+    Slots slots_;
     std::uint32_t bucket_mask_ = 0;
 };
 
@@ -119,11 +120,11 @@ struct ActiveSubscriber {
     Prefix prefix;
     std::uint32_t epoch = 0;  // another epoch, another tenancy: counters have started from zero
     std::array<FrameTotals, kDirectionCount> passed;
-    std::array<DropTotals, SlotCounters::kColumns> dropped;
+    std::array<DropTotals, kSlotColumns> dropped;
 };
 
 // Nothing if the place is free, or is being replaced at this moment.
 [[nodiscard]] std::optional<ActiveSubscriber>
-read_active(const ActiveEntry& entry, const SlotCounters& slot) noexcept;
+read_active(const ActiveEntry& entry, const SlotsView::Slot& slot) noexcept;
 
 }  // namespace portcullis

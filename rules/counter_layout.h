@@ -18,7 +18,7 @@
 namespace portcullis {
 
 inline constexpr std::uint64_t kCounterMagic = 0x3152'544E'4355'4350ULL;  // "PCUCNTR1" in memory
-inline constexpr std::uint32_t kCounterVersion = 6;
+inline constexpr std::uint32_t kCounterVersion = 7;
 inline constexpr unsigned kWorkersMax = 128;
 inline constexpr unsigned kPortsMax = 32;
 
@@ -76,35 +76,6 @@ struct FrameCounter {
         bytes.add(byte_count);
     }
 };
-
-// What one worker counted for one subscriber. One cache line.
-//
-// Dropped frames and flows are counted modulo 2^32: a reader that looks at least once in 2^32 dropped frames
-// of one subscriber (almost five minutes of nothing but its minimum-size frames at 10 Gbit/s) knows the
-// whole. Bytes are whole.
-struct SlotCounters {
-    struct Dropped {
-        Counter32 frames;
-        Counter32 flows;  // initial SYNs among them
-        Counter bytes;
-    };
-
-    static constexpr unsigned kColumns = 2;
-
-    std::array<FrameCounter, kDirectionCount>
-        passed;                             // by verdict: what transmit refused is in here too
-    std::array<Dropped, kColumns> dropped;  // by slot_column(rule)
-};
-
-static_assert(sizeof(SlotCounters) == 64);
-
-// The column in which a slot counts what `rule` dropped: the first rule (smtp in every policy) has one to itself,
-// and so has the second (netbios-smb), unless the policy has more: those share the second column.
-// WorkerCounters::rules counts every rule apart, and WorkerCounters::judged drops for other reasons, which
-// slots leave out.
-[[nodiscard]] constexpr unsigned slot_column(std::uint8_t rule) noexcept {
-    return rule == 0 ? 0 : 1;
-}
 
 // Plain values, as a reader holds them.
 struct FrameTotals {
@@ -187,11 +158,12 @@ struct alignas(128) CounterHeader {
     std::uint64_t tsc_hz = 0;
     std::uint64_t memory_bytes = 0;
     std::uint64_t workers_offset = 0;  // WorkerCounters[worker_count]
-    std::uint64_t slots_offset = 0;    // worker 0's SlotCounters[slot_capacity + active_places]
-    std::uint64_t slots_stride = 0;    // bytes from one worker's slots to the next one's
-    std::uint64_t active_offset = 0;   // worker 0's ActiveEntry[active_places] (active_table.h)
-    std::uint64_t active_stride = 0;   // bytes from one worker's table to the next one's
-    std::uint64_t active_places = 0;   // place i counts in slot slot_capacity + i
+    std::uint64_t slots_offset =
+        0;  // worker 0's slots, slot_capacity + active_places (slot_counters.h)
+    std::uint64_t slots_stride = 0;   // bytes from one worker's slots to the next one's
+    std::uint64_t active_offset = 0;  // worker 0's ActiveEntry[active_places] (active_table.h)
+    std::uint64_t active_stride = 0;  // bytes from one worker's table to the next one's
+    std::uint64_t active_places = 0;  // place i counts in slot slot_capacity + i
     // Of rules/beside_counters.h:
     std::uint64_t exemptions_offset = 0;  // worker 0's ExemptionCounters[kOverlayPlaces]
     std::uint64_t exemptions_stride = 0;  // bytes from one worker's to the next one's

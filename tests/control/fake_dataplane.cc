@@ -97,7 +97,7 @@ CounterMemory::CounterMemory(
     const std::size_t workers_offset = page_up(sizeof(CounterHeader));
     const std::size_t first_slots = page_up(workers_offset + workers * sizeof(WorkerCounters));
     const std::size_t stride =
-        page_up((std::size_t{slot_capacity} + active_places) * sizeof(SlotCounters));
+        page_up(Slots::bytes_for(std::size_t{slot_capacity} + active_places));
     const std::size_t first_active = first_slots + workers * stride;
     const std::size_t active_stride = page_up(active_places * sizeof(ActiveEntry));
     const std::size_t first_exemptions = first_active + workers * active_stride;
@@ -144,9 +144,14 @@ WorkerCounters& CounterMemory::worker(unsigned worker) noexcept {
     return *reinterpret_cast<WorkerCounters*>(base_ + worker_offset(header(), worker));
 }
 
-SlotCounters& CounterMemory::slot(unsigned worker, std::uint32_t slot) noexcept {
-    auto* const first = reinterpret_cast<SlotCounters*>(base_ + slots_offset(header(), worker));
-    return first[slot];
+Slots CounterMemory::slots(unsigned worker) noexcept {
+    return {
+        base_ + slots_offset(header(), worker),
+        std::size_t{header().slot_capacity} + header().active_places};
+}
+
+Slots::Slot CounterMemory::slot(unsigned worker, std::uint32_t slot) noexcept {
+    return slots(worker)[slot];
 }
 
 ExemptionCounters& CounterMemory::exemption(unsigned worker, OverlayPlace place) noexcept {
@@ -159,10 +164,10 @@ ActiveTable CounterMemory::active(unsigned worker) noexcept {
     auto* const entries = reinterpret_cast<ActiveEntry*>(base_ + active_offset(header(), worker));
     return {
         std::span(entries, header().active_places),
-        std::span(&active_slot(worker, 0), header().active_places)};
+        slots(worker).part(header().slot_capacity, header().active_places)};
 }
 
-SlotCounters& CounterMemory::active_slot(unsigned worker, std::uint32_t place) noexcept {
+Slots::Slot CounterMemory::active_slot(unsigned worker, std::uint32_t place) noexcept {
     return slot(worker, header().slot_capacity + place);
 }
 

@@ -62,14 +62,15 @@ public:
     }
 
     [[nodiscard]] WorkerCounters& worker(unsigned worker) noexcept;
-    [[nodiscard]] SlotCounters& slot(unsigned worker, std::uint32_t slot) noexcept;
+    [[nodiscard]] Slots slots(unsigned worker) noexcept;
+    [[nodiscard]] Slots::Slot slot(unsigned worker, std::uint32_t slot) noexcept;
     // What the exemption at a place of the overlay let pass.
     [[nodiscard]] ExemptionCounters& exemption(unsigned worker, OverlayPlace place) noexcept;
 
     // The table of active subscribers, as a worker uses it.
     [[nodiscard]] ActiveTable active(unsigned worker) noexcept;
     // The counters of a place of the table.
-    [[nodiscard]] SlotCounters& active_slot(unsigned worker, std::uint32_t place) noexcept;
+    [[nodiscard]] Slots::Slot active_slot(unsigned worker, std::uint32_t place) noexcept;
 
     // The table of subscribers under watch, as a worker uses it. Another call, another budget of entries.
     [[nodiscard]] WatchTable watch(unsigned worker) noexcept;

@@ -170,7 +170,7 @@ TEST_CASE("the API says what was counted, of which policy and by whom") {
     counters.slot(0, 8).dropped[0].frames.add(5);
     counters.slot(0, 8).dropped[0].flows.add(4);
     counters.slot(0, 8).dropped[0].bytes.add(300);
-    counters.slot(1, 8).passed[1].add(7, 420);
+    counters.slot(1, 8).add_passed(1, 7, 420);
     counters.slot(1, 9).dropped[1].frames.add(9);
     counters.slot(1, 9).dropped[1].bytes.add(90);
     counters.worker(1).rules[0].dropped[0].add(5, 300);

@@ -62,7 +62,7 @@ Books books_of(const SubscriberLedger& ledger) {
     return out;
 }
 
-void drop(SlotCounters& slot, unsigned column, std::uint32_t frames, std::uint32_t flows = 0) {
+void drop(const Slots::Slot& slot, unsigned column, std::uint32_t frames, std::uint32_t flows = 0) {
     slot.dropped[column].frames.add(frames);
     slot.dropped[column].flows.add(flows);
     slot.dropped[column].bytes.add(std::uint64_t{frames} * 60);
@@ -79,7 +79,7 @@ bool fold(SubscriberLedger& ledger, CounterMemory& memory) {
 }
 
 // Makes a subscriber active and returns its counters.
-SlotCounters&
+Slots::Slot
 activate(CounterMemory& memory, const std::string& subscriber, std::uint32_t now_s = 1) {
     const Prefix prefix = *parse_prefix(subscriber);
     ActiveTable table = memory.active(0);
@@ -180,7 +180,7 @@ TEST_CASE("another first rule starts its column, what the former one dropped is 
     memory.header().slots_used = 257;
     drop(memory.slot(0, 5), 0, 4);
     drop(memory.slot(0, 5), 1, 1);
-    SlotCounters& active = activate(memory, "10.1.1.1");
+    const Slots::Slot active = activate(memory, "10.1.1.1");
     drop(active, 0, 6);
     fold(ledger, memory);
     ledger.replace_first_rule();
@@ -368,7 +368,7 @@ TEST_CASE("the books are written and read back whole") {
     memory.header().slots_used = 257;
     drop(memory.slot(0, 5), 0, 4, 1);
     drop(memory.slot(0, 200), 1, 4'000'000'000);
-    SlotCounters& active = activate(memory, "10.1.2.3");
+    const Slots::Slot active = activate(memory, "10.1.2.3");
     drop(active, 0, 6);
     fold(ledger, memory);
     StateWriter writer(folder.path() / "x", kFormat);

@@ -8,6 +8,7 @@
 #include "dataplane/stages.h"
 #include "rules/overlay.h"
 #include "tests/dataplane/support.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 #include <rte_mbuf.h>
@@ -55,7 +56,7 @@ public:
         ) {
         REQUIRE(pool_ != nullptr);
         state.counters = &counters;
-        state.slots = slots.data();
+        state.slots = slots.slots();
         state.exemptions = exemptions.data();
         state.shadow_counters = shadow.get();
     }
@@ -82,7 +83,7 @@ public:
     }
 
     WorkerCounters counters;
-    std::vector<SlotCounters> slots = std::vector<SlotCounters>(kPolicySlots);
+    portcullis::test::SlotMemory slots{kPolicySlots};
     std::vector<ExemptionCounters> exemptions = std::vector<ExemptionCounters>(kOverlayPlaces);
     std::unique_ptr<ShadowCounters[]> shadow = std::make_unique<ShadowCounters[]>(kShadowBlocks);
     WorkerState state;
@@ -224,12 +225,7 @@ TEST_CASE("a shadow policy counts what differs, exactly, and changes nothing") {
     // Without what pads the block behind its last counter.
     constexpr std::size_t kCounterBytes = offsetof(WorkerCounters, heartbeat_ns) + sizeof(Counter);
     CHECK(std::memcmp(&shadowed.counters, &alone.counters, kCounterBytes) == 0);
-    CHECK(
-        std::memcmp(
-            shadowed.slots.data(), alone.slots.data(), alone.slots.size() * sizeof(SlotCounters)
-        )
-        == 0
-    );
+    CHECK(std::ranges::equal(shadowed.slots.bytes(), alone.slots.bytes()));
 
     const ShadowCounters& counted = shadowed.shadow[1];
     CHECK(counted.judged[0].frames.read() == 10);

@@ -59,10 +59,9 @@ public:
         return *reinterpret_cast<const WorkerCounters*>(data() + worker_offset(header(), index));
     }
 
-    [[nodiscard]] const SlotCounters& slot(unsigned worker, std::size_t index) const {
-        return reinterpret_cast<const SlotCounters*>(
-            data() + slots_offset(header(), worker)
-        )[index];
+    [[nodiscard]] SlotsView::Slot slot(unsigned worker, std::size_t index) const {
+        const std::size_t count = std::size_t{header().slot_capacity} + header().active_places;
+        return SlotsView(data() + slots_offset(header(), worker), count)[index];
     }
 
 private:
@@ -102,7 +101,7 @@ TEST_CASE("blocks of different workers do not overlap and lie within the memory"
             <= (last ? slots_offset(header, 0) : worker_offset(header, worker + 1))
         );
         CHECK(
-            slots_offset(header, worker) + (1'000 + 64) * sizeof(SlotCounters)
+            slots_offset(header, worker) + Slots::bytes_for(1'000 + 64)
             <= (last ? active_offset(header, 0) : slots_offset(header, worker + 1))
         );
         CHECK(
@@ -121,13 +120,13 @@ TEST_CASE("a reader sees what a worker counts, and its final values when the dat
     const Reader reader(memory->descriptor(), memory->header().memory_bytes);
     CHECK(reader.worker(2).turns.read() == 0);
     memory->worker(2).turns.add(7);
-    memory->slots(1)[999].passed[0].add(2, 120);
+    memory->slots(1)[999].add_passed(0, 2, 120);
     CHECK(reader.worker(2).turns.read() == 7);
-    CHECK(reader.slot(1, 999).passed[0].bytes.read() == 120);
+    CHECK(reader.slot(1, 999).passed(0).bytes == 120);
     memory->worker(2).turns.add(1);
     memory.reset();
     CHECK(reader.worker(2).turns.read() == 8);
-    CHECK(reader.slot(1, 999).passed[0].frames.read() == 2);
+    CHECK(reader.slot(1, 999).passed(0).frames == 2);
 }
 
 TEST_CASE("nobody else can write the counters or change their size") {
@@ -157,7 +156,7 @@ TEST_CASE("an active subscriber's place counts behind the slots of all others") 
     const AddressWords prefix{0x2001'0DB8'0000'0100U, 0};
     const std::uint32_t place = table.find(Family::ipv6, prefix, 56, 1, true);
     REQUIRE(place < 64);
-    memory.slots(1)[1'000 + place].passed[0].add(1, 60);
+    memory.slots(1)[1'000 + place].add_passed(0, 1, 60);
     const Reader reader(memory.descriptor(), memory.header().memory_bytes);
     const auto& entry = reinterpret_cast<const ActiveEntry*>(
         reader.data() + active_offset(reader.header(), 1)
@@ -198,12 +197,12 @@ TEST_CASE("without room for active subscribers there is no table") {
 
 TEST_CASE("populating slots changes no counter") {
     CounterMemory memory = make(small_shape());
-    memory.slots(0)[500].passed[0].add(3, 180);
+    memory.slots(0)[500].add_passed(0, 3, 180);
     memory.populate_slots(1'000);
     memory.populate_active();
     memory.populate_watch();
-    CHECK(memory.slots(0)[500].passed[0].frames.read() == 3);
-    CHECK(memory.slots(0)[501].passed[0].frames.read() == 0);
+    CHECK(memory.slots(0)[500].passed(0).frames == 3);
+    CHECK(memory.slots(0)[501].passed(0).frames == 0);
     CHECK(memory.active(2).find(Family::ipv4, {}, 32, 0, false) == ActiveTable::kNoPlace);
 }
 

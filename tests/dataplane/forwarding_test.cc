@@ -6,6 +6,7 @@
 #include "dataplane/running_policy.h"
 #include "dataplane/worker.h"
 #include "tests/dataplane/support.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 #include <rte_eth_ring.h>
@@ -33,6 +34,7 @@ using namespace portcullis::dataplane::test;
 namespace {
 
 constexpr std::uint32_t kSubscriber = ipv4(100, 64, 0, 7);
+constexpr std::uint32_t kSubscriberSlot = 8;  // behind nobody's
 constexpr std::uint32_t kServer = ipv4(198, 51, 100, 1);
 constexpr unsigned kRingRoom = 31;  // of a ring of 32
 
@@ -96,7 +98,7 @@ public:
         , outside(name_ + "b", kRingRoom + 1, pool_.get())
         , housekeeping(policies, 0, state) {
         state.counters = &counters;
-        state.slots = slots.data();
+        state.slots = slots.slots();
     }
 
     ~Bench() {
@@ -168,7 +170,7 @@ public:
     RingPort inside;
     RingPort outside;
     WorkerCounters counters;
-    std::vector<SlotCounters> slots = std::vector<SlotCounters>(kPolicySlots);
+    portcullis::test::SlotMemory slots{kPolicySlots};
     PolicySlot policies{1};
     WorkerState state;
     Housekeeping housekeeping;
@@ -212,6 +214,37 @@ TEST_CASE("frames cross in both directions, unchanged, and dropped ones do not")
     CHECK(std::memcmp(rte_pktmbuf_mtod(frame, const void*), web.data(), web.size()) == 0);
     rte_pktmbuf_free(frame);
     CHECK(bench.frames_out_of_sight() == 0);
+}
+
+// At 2^23 frames and at 2^39 bytes (rules/slot_counters.h).
+TEST_CASE("a subscriber's frame is counted when a part of the counter is full") {
+    (void)eal();
+    Bench bench;
+    const ImageBytes image = image_of(kPolicyText);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    constexpr std::uint64_t kFrames = std::uint64_t{1} << 23U;
+    constexpr std::uint64_t kBytes = std::uint64_t{1} << 39U;
+    const Slots& slots = bench.slots.slots();
+    for (const unsigned side : {0U, 1U}) {
+        slots[kSubscriberSlot].add_passed(side, kFrames / 2, kBytes / 2);
+        slots[kSubscriberSlot].add_passed(side, kFrames / 2 - 1, kBytes / 2 - 60);
+        REQUIRE(slots.changes()[kSubscriberSlot][side].load() == 0);
+    }
+    bench.arrive(bench.inside, tcp_frame(ipv4(100, 64, 0, 8), kServer, 443, 200));
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 443, 200));
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 443, 200));
+    bench.arrive(bench.outside, tcp_frame(kServer, kSubscriber, 40'000, 300));
+    bench.run_until_received(4);
+    constexpr std::uint64_t kBoth = (std::uint64_t{1} << 32U) + 1;
+    CHECK(slots.changes()[kSubscriberSlot][0].load() == kBoth);
+    CHECK(slots.changes()[kSubscriberSlot][1].load() == kBoth);
+    CHECK(slots[kSubscriberSlot].passed(0).frames == kFrames + 1);
+    CHECK(slots[kSubscriberSlot].passed(0).bytes == kBytes - 60 + 400);
+    CHECK(slots[kSubscriberSlot].passed(1).frames == kFrames);
+    CHECK(slots[kSubscriberSlot].passed(1).bytes == kBytes - 60 + 300);
+    CHECK(slots[kSubscriberSlot + 1].passed(0).frames == 1);
+    CHECK(slots[kSubscriberSlot + 1].passed(0).bytes == 200);
 }
 
 TEST_CASE("what a rule drops of a subscriber is noted, and nothing else is") {

@@ -54,9 +54,9 @@ TEST_CASE("frames to port 25 are dropped, others pass, each with its record and 
     CHECK(judged_frames(worker, Verdict::drop, kOutbound, Reason::rule) == 334);
     CHECK(worker.transmitted[0].frames.read() == 666);
     CHECK(worker.rules[0].dropped_flows.read() == 334);
-    const SlotCounters& slot = judged.process->counters().used_slots(0)[kSubscriberSlot];
+    const SlotsView::Slot slot = judged.process->counters().used_slots(0)[kSubscriberSlot];
     CHECK(slot.dropped[0].frames.read() == 334);
-    CHECK(slot.passed[0].frames.read() == 666);
+    CHECK(slot.passed(0).frames == 666);
 
     const std::vector<VerdictRecord> records = judged.process->records();
     REQUIRE(records.size() == frames.size());

@@ -7,6 +7,7 @@
 #include "tests/rules/frame_builder.h"
 #include "tests/rules/random_frame.h"
 #include "tests/rules/random_policy.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 #include <rte_mbuf.h>
@@ -72,10 +73,10 @@ class Bench {
 public:
     Bench(const portcullis::test::CompiledPolicy& compiled, Isa isa)
         : compiled_(compiled)
-        , slots_(std::make_unique<SlotCounters[]>(compiled.layout().slot_count())) {
+        , slots_(compiled.layout().slot_count()) {
         state_->image = &compiled.view();
         state_->counters = counters_.get();
-        state_->slots = slots_.get();
+        state_->slots = slots_.slots();
         state_->read_plain = read_plain_for(isa);
     }
 
@@ -143,7 +144,7 @@ private:
 
     const portcullis::test::CompiledPolicy& compiled_;
     std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
-    std::unique_ptr<SlotCounters[]> slots_;
+    portcullis::test::SlotMemory slots_;
     std::unique_ptr<WorkerState> state_ = std::make_unique<WorkerState>();
     std::array<std::array<std::array<FrameTotals, kReasonCount>, kVerdictCount>, kDirectionCount>
         expected_{};

@@ -99,6 +99,10 @@ struct Count {
     }
 };
 
+bool operator==(const FrameTotals& totals, const Count& count) {
+    return totals.frames == count.frames && totals.bytes == count.bytes;
+}
+
 bool operator==(const FrameCounter& counter, const Count& count) {
     return counter.frames.read() == count.frames && counter.bytes.read() == count.bytes;
 }
@@ -290,11 +294,11 @@ public:
     }
 
     // Of subscriber 100.64.0.`number`.
-    [[nodiscard]] const SlotCounters& slot(unsigned worker, unsigned number) {
+    [[nodiscard]] Slots::Slot slot(unsigned worker, unsigned number) {
         return counters_.slots(worker)[1 + number];
     }
 
-    [[nodiscard]] const SlotCounters& nobodys_slot(unsigned worker) {
+    [[nodiscard]] Slots::Slot nobodys_slot(unsigned worker) {
         return counters_.slots(worker)[kUnattributedSlot];
     }
 
@@ -373,7 +377,7 @@ TEST_CASE("two workers count every frame of the same subscribers once, each its 
             CAPTURE(number);
             const Count& passed = expected.passed_of[number];
             REQUIRE(passed.frames > 0);
-            REQUIRE(bench->slot(worker, number).passed[side] == passed);
+            REQUIRE(bench->slot(worker, number).passed(side) == passed);
         }
     }
     for (unsigned worker = 0; worker < kWorkers; ++worker) {
@@ -384,12 +388,12 @@ TEST_CASE("two workers count every frame of the same subscribers once, each its 
             CAPTURE(number);
             const Count& out = outbound.dropped_of[number];
             const Count& in = inbound.dropped_of[number];
-            const SlotCounters::Dropped& dropped = bench->slot(worker, number).dropped[0];
+            const SlotDropped& dropped = bench->slot(worker, number).dropped[0];
             REQUIRE(dropped.frames.read() == out.frames + in.frames);
             REQUIRE(dropped.bytes.read() == out.bytes + in.bytes);
         }
-        CHECK(bench->nobodys_slot(worker).passed[0] == Count{});
-        CHECK(bench->nobodys_slot(worker).passed[1] == Count{});
+        CHECK(bench->nobodys_slot(worker).passed(0) == Count{});
+        CHECK(bench->nobodys_slot(worker).passed(1) == Count{});
         CHECK(bench->counters(worker).unattributed_frames.read() == 0);
         // Nobody is watched here: every outbound frame that the rule drops is counted as such.
         CHECK(bench->counters(worker).unwatched_frames.read() == outbound.dropped.frames);

@@ -1,6 +1,8 @@
 // The table of active subscribers: who keeps a place under a flood, and what a reader sees meanwhile.
 #include "rules/active_table.h"
 
+#include "tests/rules/slot_memory.h"
+
 #include <catch2/catch.hpp>
 
 #include <atomic>
@@ -21,7 +23,8 @@ AddressWords subscriber(std::uint64_t number) {
 struct Table {
     explicit Table(std::size_t places)
         : entries(places)
-        , slots(places)
+        , memory(places)
+        , slots(memory.slots())
         , table(entries, slots) {}
 
     std::uint32_t find(std::uint64_t number, std::uint32_t now_s, bool may_insert = true) {
@@ -29,7 +32,8 @@ struct Table {
     }
 
     std::vector<ActiveEntry> entries;
-    std::vector<SlotCounters> slots;
+    test::SlotMemory memory;
+    Slots slots;
     ActiveTable table;
 };
 
@@ -71,14 +75,14 @@ TEST_CASE("a flood of sources seen once does not drive out a subscriber that is 
         (void)table.find(number, 1);
         places.push_back(table.find(number, 1));  // the second frame
         REQUIRE(places.back() != ActiveTable::kNoPlace);
-        table.slots[places.back()].passed[0].add(2, 120);
+        table.slots[places.back()].add_passed(0, 2, 120);
     }
     for (std::uint64_t spoofed = 1'000'000; spoofed < 1'200'000; ++spoofed) {
         (void)table.find(spoofed, 2);
     }
     for (std::uint64_t number = 0; number < 32; ++number) {
         CHECK(table.find(number, 3) == places[number]);
-        CHECK(table.slots[places[number]].passed[0].frames.read() == 2);
+        CHECK(table.slots[places[number]].passed(0).frames == 2);
     }
 }
 
@@ -132,8 +136,7 @@ TEST_CASE("a reader never takes one subscriber's counts for another's") {
     std::thread writer([&] {
         for (std::uint64_t number = 1; !stop.load(std::memory_order_relaxed); ++number) {
             const std::uint32_t place = table.find(number % 5000 + 1, 1);
-            table.slots[place].passed[0].bytes.add(number % 5000 + 1);
-            table.slots[place].passed[0].frames.add(1);
+            table.slots[place].add_passed(0, 1, number % 5000 + 1);
         }
     });
     unsigned seen = 0;
@@ -148,10 +151,10 @@ TEST_CASE("a reader never takes one subscriber's counts for another's") {
         ++seen;
         const std::uint64_t number =
             (words_of(found->prefix.address).high - 0x2001'0DB8'0000'0000ULL) >> 8U;
-        // Two counters are not one: a few frames may come between reading the first and the second.
-        if (found->passed[0].bytes % number != 0) {
+        if (found->passed[0].bytes != found->passed[0].frames * number) {
             wrong = "subscriber " + std::to_string(number) + " has "
-                    + std::to_string(found->passed[0].bytes) + " bytes";
+                    + std::to_string(found->passed[0].bytes) + " bytes of "
+                    + std::to_string(found->passed[0].frames) + " frames";
         }
     }
     stop.store(true, std::memory_order_relaxed);

@@ -1,5 +1,5 @@
 // Counters add up, whatever they and what is added are.
-#include "rules/counter_layout.h"
+#include "rules/slot_counters.h"
 
 #include <catch2/catch.hpp>
 
@@ -24,8 +24,7 @@ TEST_CASE("a counter carries beyond 32 bits") {
 }
 
 TEST_CASE("a counter of 32 bits begins again, and leaves its neighbours alone") {
-    SlotCounters slot;
-    SlotCounters::Dropped& dropped = slot.dropped[0];
+    SlotDropped dropped;
     dropped.frames.set(std::numeric_limits<std::uint32_t>::max());
     dropped.flows.set(std::numeric_limits<std::uint32_t>::max());
     dropped.bytes.set(7);

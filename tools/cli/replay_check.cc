@@ -1,6 +1,7 @@
 #include "tools/cli/replay_check.h"
 
 #include "rules/image.h"
+#include "rules/slot_counters.h"
 
 #include <string>
 
@@ -121,26 +122,26 @@ private:
 
     // Frames and flows of a slot are counted modulo 2^32.
     void check_slot(const std::string& whose, std::uint32_t slot, const SubscriberTally& recorded) {
-        std::array<OutcomeTally, SlotCounters::kColumns> counted{};
-        std::array<OutcomeTally, SlotCounters::kColumns> expected{};
+        std::array<OutcomeTally, kSlotColumns> counted{};
+        std::array<OutcomeTally, kSlotColumns> expected{};
         std::array<OutcomeTally, kDirectionCount> passed{};
         for (unsigned worker = 0; worker < counters_.workers().size(); ++worker) {
-            const std::span<const SlotCounters> slots = counters_.used_slots(worker);
+            const SlotsView slots = counters_.used_slots(worker);
             if (slot >= slots.size()) {
                 fail(
                     whose + " is counted in slot " + std::to_string(slot) + ", which is not in use"
                 );
                 return;
             }
-            for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
-                const SlotCounters::Dropped& dropped = slots[slot].dropped[column];
+            for (unsigned column = 0; column < kSlotColumns; ++column) {
+                const SlotDropped& dropped = slots[slot].dropped[column];
                 counted[column].add(
                     {dropped.frames.read(), dropped.bytes.read(), dropped.flows.read()}
                 );
             }
             for (unsigned side = 0; side < kDirectionCount; ++side) {
-                const FrameCounter& counter = slots[slot].passed[side];
-                passed[side].add({counter.frames.read(), counter.bytes.read(), 0});
+                const FrameTotals totals = slots[slot].passed(side);
+                passed[side].add({totals.frames, totals.bytes, 0});
             }
         }
         for (const DropCause& cause : recorded.dropped) {
@@ -148,7 +149,7 @@ private:
                 expected[slot_column(cause.rule)].add(cause.tally);
             }
         }
-        for (unsigned column = 0; column < SlotCounters::kColumns; ++column) {
+        for (unsigned column = 0; column < kSlotColumns; ++column) {
             expected[column].frames &= 0xFFFF'FFFFU;
             expected[column].flows &= 0xFFFF'FFFFU;
             compare(whose + ", dropped", counted[column], expected[column]);

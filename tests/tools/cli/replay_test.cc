@@ -213,13 +213,13 @@ struct Books {
         worker.rules[0].dropped[0].add(1, 60);
         worker.rules[0].dropped_flows.add(1);
         worker.rules[1].dropped[0].add(1, 70);
-        SlotCounters& slot = memory.slot(0, 10);
+        const Slots::Slot slot = memory.slot(0, 10);
         slot.dropped[0].frames.add(1);
         slot.dropped[0].flows.add(1);
         slot.dropped[0].bytes.add(60);
         slot.dropped[1].frames.add(1);
         slot.dropped[1].bytes.add(70);
-        memory.slot(0, 0).passed[0].add(1, 1000);
+        memory.slot(0, 0).add_passed(0, 1, 1000);
     }
 
     [[nodiscard]] std::string faults(std::uint64_t frames = 3) const {
@@ -285,7 +285,7 @@ TEST_CASE("every contradiction between the accounts is found and has its figures
         );
     }
     SECTION("nobody's frames") {
-        books.memory.slot(0, 0).passed[0].add(1, 60);
+        books.memory.slot(0, 0).add_passed(0, 1, 60);
         CHECK_THAT(
             books.faults(), Catch::Contains("the unattributed slot, passed: counted 2 frames")
         );

@@ -1,0 +1,170 @@
+// Frames and bytes of one number come out of it, however large they have become and whenever a reader looks.
+#include "rules/slot_counters.h"
+
+#include "tests/rules/dice.h"
+#include "tests/rules/slot_memory.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+
+using namespace portcullis;
+using portcullis::test::Dice;
+using portcullis::test::SlotMemory;
+
+namespace {
+
+constexpr std::uint64_t kFramesAtOnce = std::uint64_t{1} << 22U;
+constexpr std::uint64_t kBytesAtOnce = std::uint64_t{1} << 38U;
+
+// Brings what passed outbound to `totals`.
+void fill(const Slots::Slot& slot, const FrameTotals& totals) {
+    FrameTotals left = totals;
+    while (left.frames != 0 || left.bytes != 0) {
+        const std::uint64_t frames = std::min(left.frames, kFramesAtOnce);
+        const std::uint64_t bytes = std::min(left.bytes, kBytesAtOnce);
+        slot.add_passed(0, frames, bytes);
+        left.frames -= frames;
+        left.bytes -= bytes;
+    }
+}
+
+bool is(const FrameTotals& totals, std::uint64_t frames, std::uint64_t bytes) {
+    return totals.frames == frames && totals.bytes == bytes;
+}
+
+}  // namespace
+
+TEST_CASE("what passed is the sum of what was added, in steps of any size") {
+    Dice dice(7);
+    const SlotMemory memory(1);
+    const Slots::Slot slot = memory.slots()[0];
+    FrameTotals expected;
+    for (unsigned i = 0; i < 300'000; ++i) {
+        // Now and then few, so that the parts come close to where they are full from below.
+        const std::uint64_t frames = dice.up_to(i % 3 == 0 ? 64 : 1U << 22U);
+        const std::uint64_t bytes = std::uint64_t{dice.up_to(1U << 22U)} << (i % 5 == 0 ? 0U : 16U);
+        slot.add_passed(0, frames, bytes);
+        expected.frames += frames;
+        expected.bytes += bytes;
+        REQUIRE(is(slot.passed(0), expected.frames, expected.bytes));
+    }
+    CHECK(expected.frames > std::uint64_t{1} << 38U);
+    CHECK(expected.bytes > std::uint64_t{1} << 54U);
+    CHECK(is(slot.passed(1), 0, 0));
+}
+
+TEST_CASE("a frame that fills a part is told, and read rightly before and after it is noted") {
+    struct Case {
+        const char* what;
+        FrameTotals before;
+        std::uint64_t length;
+        std::uint64_t told;
+    };
+
+    constexpr std::uint64_t kFrames = std::uint64_t{1} << passed::kFramesBit;
+    constexpr std::uint64_t kBytes = std::uint64_t{1} << (passed::kBytesBit - passed::kBytesShift);
+    const std::uint64_t frames_bit = std::uint64_t{1} << passed::kFramesBit;
+    const std::uint64_t bytes_bit = std::uint64_t{1} << passed::kBytesBit;
+    const Case cases[] = {
+        {"neither", {3, 300}, 60, 0},
+        {"half of the frames", {kFrames - 1, 500}, 60, frames_bit},
+        {"all of the frames", {2 * kFrames - 1, 500}, 60, frames_bit},
+        {"half of the bytes", {9, kBytes - 60}, 60, bytes_bit},
+        {"all of the bytes", {9, 2 * kBytes - 1}, 1'514, bytes_bit},
+        {"both", {kFrames - 1, kBytes - 1}, 60, frames_bit | bytes_bit},
+        {"the frames, which carry the bytes over",
+         {2 * kFrames - 1, kBytes - 61},
+         60,
+         frames_bit | bytes_bit},
+    };
+    for (const Case& one : cases) {
+        INFO(one.what);
+        const SlotMemory memory(5);
+        const Slots& slots = memory.slots();
+        fill(slots[3], one.before);
+        REQUIRE(is(slots[3].passed(0), one.before.frames, one.before.bytes));
+        const std::uint64_t changed = slots.count_passed(3, 0, one.length);
+        CHECK((changed & passed::kNotedBits) == one.told);
+        CHECK(is(slots[3].passed(0), one.before.frames + 1, one.before.bytes + one.length));
+        slots.note_changes(3, 0);
+        CHECK(is(slots[3].passed(0), one.before.frames + 1, one.before.bytes + one.length));
+        slots.note_changes(3, 0);  // nothing new
+        CHECK(is(slots[3].passed(0), one.before.frames + 1, one.before.bytes + one.length));
+        for (const std::size_t other : {std::size_t{2}, std::size_t{4}}) {
+            CHECK(is(slots[other].passed(0), 0, 0));
+            CHECK(is(slots[other].passed(1), 0, 0));
+        }
+        CHECK(is(slots[3].passed(1), 0, 0));
+    }
+}
+
+TEST_CASE("no slot's counters lie where another's do, and all lie within the memory") {
+    for (const std::size_t count : {1U, 2U, 3U, 4U, 5U, 1'000U}) {
+        CAPTURE(count);
+        const SlotMemory memory(count);
+        const Slots& slots = memory.slots();
+        CHECK(memory.bytes().size() == Slots::bytes_for(count));
+        CHECK(Slots::bytes_for(count) <= (count + 3) * 64);
+        for (std::size_t i = 0; i < count; ++i) {
+            slots[i].add_passed(0, i + 1, 10 * (i + 1));
+            slots[i].add_passed(1, i + 2, 10 * (i + 2));
+            fill(slots[i], {kFramesAtOnce * 3, kBytesAtOnce * 5});
+            slots[i].dropped[0].frames.add(static_cast<std::uint32_t>(i + 3));
+            slots[i].dropped[1].bytes.add(i + 4);
+        }
+        const SlotsView seen(memory.bytes().data(), count);
+        const SlotsView last = seen.part(count - 1, 1);
+        for (std::size_t i = 0; i < count; ++i) {
+            const SlotsView::Slot slot = i + 1 == count ? last[0] : seen[i];
+            REQUIRE(is(slot.passed(0), i + 1 + kFramesAtOnce * 3, 10 * (i + 1) + kBytesAtOnce * 5));
+            REQUIRE(is(slot.passed(1), i + 2, 10 * (i + 2)));
+            REQUIRE(slot.dropped[0].frames.read() == i + 3);
+            REQUIRE(slot.dropped[0].flows.read() == 0);
+            REQUIRE(slot.dropped[1].bytes.read() == i + 4);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            slots[i].clear();
+        }
+        CHECK(std::ranges::all_of(memory.bytes(), [](std::byte one) { return one == std::byte{0}; })
+        );
+    }
+}
+
+// Every frame of the writer is of as many bytes, so that one look must find both parts of one moment.
+TEST_CASE("a reader sees frames and bytes of one moment, and never fewer than before") {
+    constexpr std::uint64_t kLength = 60'000;
+    const SlotMemory memory(1);
+    std::atomic<bool> stop{false};
+    std::thread writer([&] {
+        const Slots::Slot slot = memory.slots()[0];
+        while (!stop.load(std::memory_order_relaxed)) {
+            slot.add_passed(
+                0, kFramesAtOnce - 1, (kFramesAtOnce - 1) * kLength
+            );  // fills a part at every second or third
+            const std::uint64_t changed = memory.slots().count_passed(0, 0, kLength);
+            if ((changed & passed::kNotedBits) != 0) {
+                slot.note_changes(0);
+            }
+        }
+    });
+    const SlotsView::Slot slot = SlotsView(memory.bytes().data(), 1)[0];
+    FrameTotals before;
+    std::string wrong;
+    unsigned grown = 0;
+    for (unsigned look = 0; wrong.empty() && (look < 1'000'000 || grown < 1'000); ++look) {
+        const FrameTotals now = slot.passed(0);
+        if (now.frames < before.frames || now.bytes != now.frames * kLength) {
+            wrong = std::to_string(now.frames) + " frames and " + std::to_string(now.bytes)
+                    + " bytes after " + std::to_string(before.frames);
+        }
+        grown += now.frames > before.frames ? 1U : 0U;
+        before = now;
+    }
+    stop.store(true, std::memory_order_relaxed);
+    writer.join();
+    CHECK(wrong.empty());
+}
