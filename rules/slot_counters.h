@@ -96,7 +96,7 @@ class BasicSlots {
     using Of = std::conditional_t<kWritable, T, const T>;
 
 public:
-    class Slot;
+    struct Slot;
 
     BasicSlots() noexcept = default;
 
@@ -138,7 +138,7 @@ public:
 
     // Counts a frame of `bytes` bytes that passed. Returns bits of which those in passed::kNotedBits want note_changes() soon: before
     // the slot counts another 2^22 frames.
-    std::uint64_t count_passed(std::size_t slot, unsigned side, std::uint64_t bytes)
+    [[nodiscard]] std::uint64_t count_passed(std::size_t slot, unsigned side, std::uint64_t bytes)
         const noexcept requires kWritable {
         std::atomic<std::uint64_t>& sum = sums_[slot][side];
         const std::uint64_t before = sum.load(std::memory_order_relaxed);
@@ -164,36 +164,30 @@ private:
     std::size_t size_ = 0;
 };
 
+// One slot. Cheap to copy; what it refers to stays.
 template <bool kWritable>
-class BasicSlots<kWritable>::Slot {
-public:
-    Slot(
-        Of<PassedSums>& sums,
-        Of<std::array<SlotDropped, kSlotColumns>>& columns,
-        Of<PassedChanges>& changes
-    ) noexcept
-        : dropped(columns)
-        , sums_(sums)
-        , changes_(changes) {}
+struct BasicSlots<kWritable>::Slot {
+    Of<PassedSums>& sums;
+    Of<std::array<SlotDropped, kSlotColumns>>& dropped;  // by slot_column(rule)
+    Of<PassedChanges>& changes;
 
-    operator typename BasicSlots<false>::Slot(
-    ) const noexcept  // NOLINT(google-explicit-constructor)
-        requires kWritable {
-        return {sums_, dropped, changes_};
+    // NOLINTNEXTLINE(google-explicit-constructor): whoever may write may read
+    operator typename BasicSlots<false>::Slot() const noexcept requires kWritable {
+        return {sums, dropped, changes};
     }
 
     // By direction and verdict: what transmit refused is in here too.
     [[nodiscard]] FrameTotals passed(unsigned side) const noexcept {
         // Changes are noted after the sum that they are of, and before the next one that has any: those that are the same
         // before and after lack one of each bit at the most.
-        std::uint64_t changes = changes_[side].load(std::memory_order_acquire);
+        std::uint64_t noted = changes[side].load(std::memory_order_acquire);
         while (true) {
-            const std::uint64_t sum = sums_[side].load(std::memory_order_acquire);
-            const std::uint64_t again = changes_[side].load(std::memory_order_acquire);
-            if (again == changes) {
-                return passed::totals_of(passed::changes_with(changes, sum), sum);
+            const std::uint64_t sum = sums[side].load(std::memory_order_acquire);
+            const std::uint64_t again = changes[side].load(std::memory_order_acquire);
+            if (again == noted) {
+                return passed::totals_of(passed::changes_with(noted, sum), sum);
             }
-            changes = again;
+            noted = again;
         }
     }
 
@@ -201,25 +195,25 @@ public:
     void add_passed(unsigned side, std::uint64_t frames, std::uint64_t bytes)
         const noexcept requires kWritable {
         const std::uint64_t sum =
-            sums_[side].load(std::memory_order_relaxed) + passed::step(frames, bytes);
-        sums_[side].store(sum, std::memory_order_release);
+            sums[side].load(std::memory_order_relaxed) + passed::step(frames, bytes);
+        sums[side].store(sum, std::memory_order_release);
         note_changes(side);
     }
 
     void note_changes(unsigned side) const noexcept requires kWritable {
-        const std::uint64_t noted = changes_[side].load(std::memory_order_relaxed);
-        const std::uint64_t sum = sums_[side].load(std::memory_order_relaxed);
-        const std::uint64_t changes = passed::changes_with(noted, sum);
-        if (changes != noted) {
-            changes_[side].store(changes, std::memory_order_release);
+        const std::uint64_t noted = changes[side].load(std::memory_order_relaxed);
+        const std::uint64_t sum = sums[side].load(std::memory_order_relaxed);
+        const std::uint64_t all = passed::changes_with(noted, sum);
+        if (all != noted) {
+            changes[side].store(all, std::memory_order_release);
         }
     }
 
     // Begins again at zero. A reader that looks meanwhile reads anything, if it reads `passed` alone.
     void clear() const noexcept requires kWritable {
         for (unsigned side = 0; side < kDirectionCount; ++side) {
-            sums_[side].store(0, std::memory_order_release);
-            changes_[side].store(0, std::memory_order_release);
+            sums[side].store(0, std::memory_order_release);
+            changes[side].store(0, std::memory_order_release);
         }
         for (SlotDropped& column : dropped) {
             column.frames.set(0, std::memory_order_release);
@@ -227,12 +221,6 @@ public:
             column.bytes.set(0, std::memory_order_release);
         }
     }
-
-    Of<std::array<SlotDropped, kSlotColumns>>& dropped;  // by slot_column(rule)
-
-private:
-    Of<PassedSums>& sums_;
-    Of<PassedChanges>& changes_;
 };
 
 using Slots = BasicSlots<true>;
