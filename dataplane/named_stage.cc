@@ -14,6 +14,15 @@ namespace portcullis::dataplane {
 
 namespace {
 
+// They are written next.
+void ask_for_counters(const Slots& slots, std::uint32_t slot, const Outcome& outcome) noexcept {
+    if (outcome.verdict == Verdict::drop) {
+        rte_prefetch0(slots.dropped() + slot);
+    } else {
+        rte_prefetch0(slots.sums() + slot);
+    }
+}
+
 // Which rules name the ports, and which of them the class acts upon. Returns frames that may carry a tunnel.
 template <Family family>
 FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcept {
@@ -45,6 +54,7 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
         notable |= frame_bit(i);
         if (acting_rules(actions, named) == 0) {
             state.judged.outcomes[i] = class_allows(named);
+            ask_for_counters(state.slots, state.judged.slots[i], state.judged.outcomes[i]);
             continue;
         }
         NamedFrame& frame = out.frames[count++];
@@ -100,15 +110,6 @@ const auto& exemptions_of(const Sets& sets) noexcept {
         return sets.exemptions4;
     } else {
         return sets.exemptions6;
-    }
-}
-
-// They are written next.
-void ask_for_counters(const Slots& slots, std::uint32_t slot, const Outcome& outcome) noexcept {
-    if (outcome.verdict == Verdict::drop) {
-        rte_prefetch0(slots.dropped() + slot);
-    } else {
-        rte_prefetch0(slots.sums() + slot);
     }
 }
 

@@ -81,8 +81,7 @@ void parse_prefix_list(
         }
         const auto column = static_cast<std::uint32_t>(entry.data() - line.data() + 1);
         const std::optional<Prefix> prefix = parse_prefix(entry);
-        const bool is_whole = prefix && prefix->length == address_bits(prefix->address.family);
-        if (is_whole || (prefix && !has_host_bits(*prefix))) {
+        if (prefix && !has_host_bits(*prefix)) {
             out.push_back({*prefix, {number, column}});
             continue;
         }

@@ -102,7 +102,9 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
 }
 
 bool has_host_bits(const Prefix& prefix) noexcept {
-    return make_prefix(prefix.address, prefix.length) != prefix;
+    // First what lists have a million of.
+    return prefix.length != address_bits(prefix.address.family)
+           && make_prefix(prefix.address, prefix.length) != prefix;
 }
 
 Prefix make_prefix(const Address& address, unsigned length) noexcept {

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 namespace portcullis {
 
@@ -180,15 +181,19 @@ struct BasicSlots<kWritable>::Slot {
     [[nodiscard]] FrameTotals passed(unsigned side) const noexcept {
         // Changes are noted after the sum that they are of, and before the next one that has any: those that are the same
         // before and after lack one of each bit at the most.
+        // A worker notes one in 2^23 frames; whoever notes all the time, and is none, does not keep a reader.
+        constexpr unsigned kLooksMax = 1'000;
         std::uint64_t noted = changes[side].load(std::memory_order_acquire);
-        while (true) {
-            const std::uint64_t sum = sums[side].load(std::memory_order_acquire);
-            const std::uint64_t again = changes[side].load(std::memory_order_acquire);
-            if (again == noted) {
-                return passed::totals_of(passed::changes_with(noted, sum), sum);
+        std::uint64_t sum = 0;
+        for (unsigned look = 0; look < kLooksMax; ++look) {
+            sum = sums[side].load(std::memory_order_acquire);
+            const std::uint64_t before =
+                std::exchange(noted, changes[side].load(std::memory_order_acquire));
+            if (noted == before) {
+                break;
             }
-            noted = again;
         }
+        return passed::totals_of(passed::changes_with(noted, sum), sum);
     }
 
     // At once at most 2^22 frames and 2^38 bytes.
