@@ -50,8 +50,8 @@ bool was_touched(const Slots::Slot& slot) noexcept {
             return true;
         }
     }
-    for (const SlotDropped& dropped : slot.dropped) {
-        if (dropped.frames.read() != 0) {
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
+        if (slot.dropped[column].frames.read() != 0) {
             return true;
         }
     }

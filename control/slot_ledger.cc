@@ -18,7 +18,7 @@ bool SlotLedger::sum_step(
         const std::uint32_t last =
             std::min(first + count, static_cast<std::uint32_t>(slots.size()));
         for (std::uint32_t slot = first; slot < last; ++slot) {
-            const auto& dropped = slots[slot].dropped;
+            const auto dropped = slots[slot].dropped;
             // Bytes do not wrap: where there are none, nothing was dropped.
             const std::array<std::uint64_t, 2> bytes = {
                 dropped[0].bytes.read(), dropped[1].bytes.read()};

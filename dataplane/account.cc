@@ -145,6 +145,23 @@ FrameSet frames_with(const JudgedBurst& judged, const Outcome& outcome, FrameSet
     return out;
 }
 
+// Once in about a thousand frames: not among the instructions of those between.
+[[gnu::noinline, gnu::cold]] void
+note_changes(const WorkerState& state, std::uint32_t slot, unsigned side) noexcept {
+    state.slots[slot].note_changes(side);
+}
+
+[[gnu::always_inline]] inline void count_passed(
+    const WorkerState& state,
+    std::uint32_t slot,
+    unsigned side,
+    std::uint32_t bytes
+) noexcept {
+    if ((state.slots.count_passed(slot, side, bytes) & passed::kNotedBits) != 0) [[unlikely]] {
+        note_changes(state, slot, side);
+    }
+}
+
 // Counts notable frames with one outcome for their subscribers, if that is counted by subscriber: drops for other reasons
 // than a rule are nobody's. Returns their bytes.
 std::uint64_t count_for_subscribers(
@@ -159,16 +176,12 @@ std::uint64_t count_for_subscribers(
     std::uint64_t bytes = 0;
     for (FrameSet left = frames; left != 0;) {
         const unsigned i = take_first(left);
-        const Slots::Slot slot = state.slots[judged.slots[i]];
         const std::uint32_t length = judged.lengths[i];
         bytes += length;
         if (passes) {
-            const std::uint64_t changed = state.slots.count_passed(judged.slots[i], side, length);
-            if ((changed & passed::kNotedBits) != 0) [[unlikely]] {
-                slot.note_changes(side);
-            }
+            count_passed(state, judged.slots[i], side, length);
         } else if (outcome.rule != kNoRule) {
-            SlotDropped& dropped = slot.dropped[slot_column(outcome.rule)];
+            SlotDropped& dropped = state.slots[judged.slots[i]].dropped[slot_column(outcome.rule)];
             dropped.frames.add(1);
             dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
             dropped.bytes.add(length);
@@ -264,23 +277,16 @@ void account_notable(WorkerState& state, Direction direction, unsigned count) no
 void account_ordinary(WorkerState& state, Direction direction) noexcept {
     const JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
-    const Slots slots = state.slots;
     const std::uint32_t* const places = judged.slots.data();
     const std::uint32_t* const lengths = judged.lengths.data();
-    std::uint64_t changed = 0;
     // By runs: most bursts are one.
     for (FrameSet left = judged.ordinary; left != 0;) {
         const auto first = static_cast<unsigned>(std::countr_zero(left));
         const auto end = first + static_cast<unsigned>(std::countr_one(left >> first));
         for (unsigned i = first; i < end; ++i) {
-            changed |= slots.count_passed(places[i], side, lengths[i]);
+            count_passed(state, places[i], side, lengths[i]);
         }
         left &= ~first_frames(end);
-    }
-    if ((changed & passed::kNotedBits) != 0) [[unlikely]] {
-        for (FrameSet left = judged.ordinary; left != 0;) {
-            slots.note_changes(places[take_first(left)], side);
-        }
     }
 }
 

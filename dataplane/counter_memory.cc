@@ -97,8 +97,10 @@ void populate(void* data, std::uint64_t bytes) noexcept {
 
 void populate(const Slots& slots) noexcept {
     populate(slots.sums(), slots.size() * sizeof(*slots.sums()));
-    populate(slots.dropped(), slots.size() * sizeof(*slots.dropped()));
-    populate(slots.changes(), slots.size() * sizeof(*slots.changes()));
+    for (unsigned column = 0; column < kSlotColumns; ++column) {
+        populate(slots.dropped(column), slots.size() * sizeof(SlotDropped));
+    }
+    populate(slots.notes(), slots.size() * sizeof(*slots.notes()));
 }
 
 void fill_header(CounterHeader& header, const CounterShape& shape, const Offsets& offsets) {

@@ -17,7 +17,7 @@ namespace {
 // They are written next.
 void ask_for_counters(const Slots& slots, std::uint32_t slot, const Outcome& outcome) noexcept {
     if (outcome.verdict == Verdict::drop) {
-        rte_prefetch0(slots.dropped() + slot);
+        rte_prefetch0(slots.dropped(slot_column(outcome.rule)) + slot);
     } else {
         rte_prefetch0(slots.sums() + slot);
     }

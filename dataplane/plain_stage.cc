@@ -240,17 +240,18 @@ private:
     unsigned count_ = 0;
 };
 
-// Asks for the counters of eight frames: of those that a rule may name those of what is dropped, of others those of what passes.
+// Asks for the counters of eight frames: of those that a rule may name those of what the first rule drops, of others those of what
+// passes.
 [[gnu::always_inline]] inline void
 ask_for_counters(const Slots& all, const U32x8& slots, const U32x8& named) noexcept {
     constexpr std::uint32_t kUnit = sizeof(PassedSums);
     const auto* const base = reinterpret_cast<const std::byte*>(all.sums());
     const auto dropped_at = static_cast<std::uint32_t>(
-        (reinterpret_cast<const std::byte*>(all.dropped()) - base) / kUnit
+        (reinterpret_cast<const std::byte*>(all.dropped(slot_column(0))) - base) / kUnit
     );
     const U32x8 dropped = as<U32x8>(named != 0);
     const U32x8 places =
-        slots + (dropped & (slots * (sizeof(DroppedColumns) / kUnit - 1) + dropped_at));
+        slots + (dropped & (slots * (sizeof(SlotDropped) / kUnit - 1) + dropped_at));
     std::array<std::uint32_t, kLanes> units{};
     store_lanes(units.data(), places);
 #pragma GCC unroll 8

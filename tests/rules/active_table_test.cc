@@ -136,7 +136,7 @@ TEST_CASE("a reader never takes one subscriber's counts for another's") {
     std::thread writer([&] {
         for (std::uint64_t number = 1; !stop.load(std::memory_order_relaxed); ++number) {
             const std::uint32_t place = table.find(number % 5000 + 1, 1);
-            table.slots[place].add_passed(0, 1, number % 5000 + 1);
+            table.slots[place].add_passed(0, 1, static_cast<std::uint32_t>(number % 5000 + 1));
         }
     });
     unsigned seen = 0;

@@ -13,24 +13,18 @@
 
 using namespace portcullis;
 using portcullis::test::Dice;
+using portcullis::test::set_passed;
 using portcullis::test::SlotMemory;
 
 namespace {
 
-constexpr std::uint64_t kFramesAtOnce = std::uint64_t{1} << 22U;
-constexpr std::uint64_t kBytesAtOnce = std::uint64_t{1} << 38U;
+constexpr std::uint32_t kFramesAtOnce = 1U << 9U;
+constexpr std::uint32_t kBytesAtOnce = 1U << 19U;
 
-// Brings what passed outbound to `totals`.
-void fill(const Slots::Slot& slot, const FrameTotals& totals) {
-    FrameTotals left = totals;
-    while (left.frames != 0 || left.bytes != 0) {
-        const std::uint64_t frames = std::min(left.frames, kFramesAtOnce);
-        const std::uint64_t bytes = std::min(left.bytes, kBytesAtOnce);
-        slot.add_passed(0, frames, bytes);
-        left.frames -= frames;
-        left.bytes -= bytes;
-    }
-}
+// So many frames and bytes fill what is noted of them.
+constexpr std::uint64_t kFramesNoted = std::uint64_t{1} << (passed::kFramesBit + 32U);
+constexpr std::uint64_t kBytesNoted = std::uint64_t{1}
+                                      << (passed::kBytesBit - passed::kBytesShift + 32U);
 
 bool is(const FrameTotals& totals, std::uint64_t frames, std::uint64_t bytes) {
     return totals.frames == frames && totals.bytes == bytes;
@@ -39,36 +33,46 @@ bool is(const FrameTotals& totals, std::uint64_t frames, std::uint64_t bytes) {
 }  // namespace
 
 TEST_CASE("what passed is the sum of what was added, in steps of any size") {
+    constexpr std::uint64_t kSomeFrames = std::uint64_t{1} << 23U;
+    constexpr std::uint64_t kSomeBytes = std::uint64_t{1} << 33U;
+    const FrameTotals beginnings[] = {
+        {0, 0},
+        {kFramesNoted / 2 - kSomeFrames, kBytesNoted / 2 - kSomeBytes},
+        {kFramesNoted - kSomeFrames, kBytesNoted - kSomeBytes},
+        {9 * kFramesNoted - kSomeFrames, 11 * kBytesNoted - kSomeBytes}};
     Dice dice(7);
-    const SlotMemory memory(1);
-    const Slots::Slot slot = memory.slots()[0];
-    FrameTotals expected;
-    for (unsigned i = 0; i < 300'000; ++i) {
-        // Now and then few, so that the parts come close to where they are full from below.
-        const std::uint64_t frames = dice.up_to(i % 3 == 0 ? 64 : 1U << 22U);
-        const std::uint64_t bytes = std::uint64_t{dice.up_to(1U << 22U)} << (i % 5 == 0 ? 0U : 16U);
-        slot.add_passed(0, frames, bytes);
-        expected.frames += frames;
-        expected.bytes += bytes;
-        REQUIRE(is(slot.passed(0), expected.frames, expected.bytes));
+    for (const FrameTotals& beginning : beginnings) {
+        const SlotMemory memory(1);
+        const Slots::Slot slot = memory.slots()[0];
+        set_passed(slot, 0, beginning);
+        FrameTotals expected = beginning;
+        for (unsigned i = 0; i < 100'000; ++i) {
+            // Now and then few, so that the parts come close to where they are full from below.
+            const std::uint32_t frames = dice.up_to(i % 3 == 0 ? 4 : kFramesAtOnce);
+            const std::uint32_t bytes = dice.up_to(i % 5 == 0 ? 64 : kBytesAtOnce);
+            slot.add_passed(0, frames, bytes);
+            expected.frames += frames;
+            expected.bytes += bytes;
+            REQUIRE(is(slot.passed(0), expected.frames, expected.bytes));
+        }
+        CHECK(expected.frames > beginning.frames + kSomeFrames);
+        CHECK(expected.bytes > beginning.bytes + kSomeBytes);
+        CHECK(is(slot.passed(1), 0, 0));
     }
-    CHECK(expected.frames > std::uint64_t{1} << 38U);
-    CHECK(expected.bytes > std::uint64_t{1} << 54U);
-    CHECK(is(slot.passed(1), 0, 0));
 }
 
 TEST_CASE("a frame that fills a part is told, and read rightly before and after it is noted") {
     struct Case {
         const char* what;
         FrameTotals before;
-        std::uint64_t length;
-        std::uint64_t told;
+        std::uint32_t length;
+        std::uint32_t told;
     };
 
     constexpr std::uint64_t kFrames = std::uint64_t{1} << passed::kFramesBit;
     constexpr std::uint64_t kBytes = std::uint64_t{1} << (passed::kBytesBit - passed::kBytesShift);
-    const std::uint64_t frames_bit = std::uint64_t{1} << passed::kFramesBit;
-    const std::uint64_t bytes_bit = std::uint64_t{1} << passed::kBytesBit;
+    constexpr std::uint32_t frames_bit = 1U << passed::kFramesBit;
+    constexpr std::uint32_t bytes_bit = 1U << passed::kBytesBit;
     const Case cases[] = {
         {"neither", {3, 300}, 60, 0},
         {"half of the frames", {kFrames - 1, 500}, 60, frames_bit},
@@ -80,19 +84,31 @@ TEST_CASE("a frame that fills a part is told, and read rightly before and after 
          {2 * kFrames - 1, kBytes - 61},
          60,
          frames_bit | bytes_bit},
+        {"the longest frame", {9, kBytes - 9}, (1U << 20U) - 1, bytes_bit},
+        {"the longest frame, which frames carry over",
+         {2 * kFrames - 1, 2 * kBytes - 1},
+         (1U << 20U) - 1,
+         frames_bit | bytes_bit},
+        {"half of what is noted",
+         {kFramesNoted / 2 - 1, kBytesNoted / 2 - 60},
+         60,
+         frames_bit | bytes_bit},
+        {"all that is noted of frames", {kFramesNoted - 1, 500}, 60, frames_bit},
+        {"all that is noted of bytes", {9, kBytesNoted - 60}, 60, bytes_bit},
+        {"more than that", {5 * kFramesNoted - 1, 7 * kBytesNoted + 300}, 60, frames_bit},
     };
     for (const Case& one : cases) {
         INFO(one.what);
         const SlotMemory memory(5);
         const Slots& slots = memory.slots();
-        fill(slots[3], one.before);
+        set_passed(slots[3], 0, one.before);
         REQUIRE(is(slots[3].passed(0), one.before.frames, one.before.bytes));
-        const std::uint64_t changed = slots.count_passed(3, 0, one.length);
+        const std::uint32_t changed = slots.count_passed(3, 0, one.length);
         CHECK((changed & passed::kNotedBits) == one.told);
         CHECK(is(slots[3].passed(0), one.before.frames + 1, one.before.bytes + one.length));
-        slots.note_changes(3, 0);
+        slots[3].note_changes(0);
         CHECK(is(slots[3].passed(0), one.before.frames + 1, one.before.bytes + one.length));
-        slots.note_changes(3, 0);  // nothing new
+        slots[3].note_changes(0);  // nothing new
         CHECK(is(slots[3].passed(0), one.before.frames + 1, one.before.bytes + one.length));
         for (const std::size_t other : {std::size_t{2}, std::size_t{4}}) {
             CHECK(is(slots[other].passed(0), 0, 0));
@@ -108,23 +124,26 @@ TEST_CASE("no slot's counters lie where another's do, and all lie within the mem
         const SlotMemory memory(count);
         const Slots& slots = memory.slots();
         CHECK(memory.bytes().size() == Slots::bytes_for(count));
-        CHECK(Slots::bytes_for(count) <= (count + 3) * 64);
+        CHECK(Slots::bytes_for(count) <= (count + 7) * 64);
         for (std::size_t i = 0; i < count; ++i) {
-            slots[i].add_passed(0, i + 1, 10 * (i + 1));
-            slots[i].add_passed(1, i + 2, 10 * (i + 2));
-            fill(slots[i], {kFramesAtOnce * 3, kBytesAtOnce * 5});
+            set_passed(slots[i], 0, {2 * kFramesNoted + i, 3 * kBytesNoted + 10 * i});
+            set_passed(slots[i], 1, {4 * kFramesNoted + i, 5 * kBytesNoted + 10 * i});
             slots[i].dropped[0].frames.add(static_cast<std::uint32_t>(i + 3));
-            slots[i].dropped[1].bytes.add(i + 4);
+            slots[i].dropped[1].flows.add(static_cast<std::uint32_t>(i + 4));
+            slots[i].dropped[1].bytes.add(i + 5);
         }
         const SlotsView seen(memory.bytes().data(), count);
         const SlotsView last = seen.part(count - 1, 1);
         for (std::size_t i = 0; i < count; ++i) {
             const SlotsView::Slot slot = i + 1 == count ? last[0] : seen[i];
-            REQUIRE(is(slot.passed(0), i + 1 + kFramesAtOnce * 3, 10 * (i + 1) + kBytesAtOnce * 5));
-            REQUIRE(is(slot.passed(1), i + 2, 10 * (i + 2)));
+            REQUIRE(is(slot.passed(0), 2 * kFramesNoted + i, 3 * kBytesNoted + 10 * i));
+            REQUIRE(is(slot.passed(1), 4 * kFramesNoted + i, 5 * kBytesNoted + 10 * i));
             REQUIRE(slot.dropped[0].frames.read() == i + 3);
             REQUIRE(slot.dropped[0].flows.read() == 0);
-            REQUIRE(slot.dropped[1].bytes.read() == i + 4);
+            REQUIRE(slot.dropped[0].bytes.read() == 0);
+            REQUIRE(slot.dropped[1].frames.read() == 0);
+            REQUIRE(slot.dropped[1].flows.read() == i + 4);
+            REQUIRE(slot.dropped[1].bytes.read() == i + 5);
         }
         for (std::size_t i = 0; i < count; ++i) {
             slots[i].clear();
@@ -136,8 +155,11 @@ TEST_CASE("no slot's counters lie where another's do, and all lie within the mem
 
 // Every frame of the writer is of as many bytes, so that one look must find both parts of one moment.
 TEST_CASE("a reader sees frames and bytes of one moment, and never fewer than before") {
-    constexpr std::uint64_t kLength = 60'000;
+    constexpr std::uint32_t kLength = 1'000;
     const SlotMemory memory(1);
+    // What is noted becomes full meanwhile.
+    const FrameTotals beginning{kFramesNoted - 100'000, (kFramesNoted - 100'000) * kLength};
+    set_passed(memory.slots()[0], 0, beginning);
     std::atomic<bool> stop{false};
     std::thread writer([&] {
         const Slots::Slot slot = memory.slots()[0];
@@ -145,14 +167,14 @@ TEST_CASE("a reader sees frames and bytes of one moment, and never fewer than be
             slot.add_passed(
                 0, kFramesAtOnce - 1, (kFramesAtOnce - 1) * kLength
             );  // fills a part at every second or third
-            const std::uint64_t changed = memory.slots().count_passed(0, 0, kLength);
+            const std::uint32_t changed = memory.slots().count_passed(0, 0, kLength);
             if ((changed & passed::kNotedBits) != 0) {
                 slot.note_changes(0);
             }
         }
     });
     const SlotsView::Slot slot = SlotsView(memory.bytes().data(), 1)[0];
-    FrameTotals before;
+    FrameTotals before = beginning;
     std::string wrong;
     unsigned grown = 0;
     for (unsigned look = 0; wrong.empty() && (look < 1'000'000 || grown < 1'000); ++look) {
@@ -167,4 +189,5 @@ TEST_CASE("a reader sees frames and bytes of one moment, and never fewer than be
     stop.store(true, std::memory_order_relaxed);
     writer.join();
     CHECK(wrong.empty());
+    CHECK(before.frames > kFramesNoted);
 }

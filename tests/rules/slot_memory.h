@@ -38,4 +38,21 @@ private:
     Slots slots_;
 };
 
+// As if `totals` had passed, frame by frame. No reader may look meanwhile.
+inline void set_passed(const Slots::Slot& slot, unsigned side, const FrameTotals& totals) {
+    const auto lower = [](std::uint64_t number) {
+        return static_cast<std::uint32_t>(number);
+    };
+    const std::uint64_t above = totals.bytes + (totals.frames >> passed::kBytesShift);
+    const std::uint64_t frames_changes = totals.frames >> passed::kFramesBit;
+    const std::uint64_t bytes_changes = above >> (passed::kBytesBit - passed::kBytesShift);
+    const passed::Changes of_sum{lower(frames_changes), lower(bytes_changes)};
+    const passed::Changes of_changes{
+        lower(frames_changes >> passed::Notes::kTopBit),
+        lower(bytes_changes >> passed::Notes::kTopBit)};
+    slot.sums[side].store(lower(totals.frames + (totals.bytes << passed::kBytesShift)));
+    slot.notes.of_sum[side].store(of_sum.word());
+    slot.notes.of_changes[side].store(of_changes.half_word());
+}
+
 }  // namespace portcullis::test
