@@ -14,12 +14,12 @@ namespace portcullis::dataplane {
 
 namespace {
 
-// They are written next.
+// They are written next. What is dropped in the first column has been asked for when the frame was read.
 void ask_for_counters(const Slots& slots, std::uint32_t slot, const Outcome& outcome) noexcept {
-    if (outcome.verdict == Verdict::drop) {
-        rte_prefetch0(slots.dropped(slot_column(outcome.rule)) + slot);
-    } else {
+    if (outcome.verdict == Verdict::pass) {
         rte_prefetch0(slots.sums() + slot);
+    } else if (const unsigned column = slot_column(outcome.rule); column != 0) {
+        rte_prefetch0(slots.dropped(column) + slot);
     }
 }
 
