@@ -206,19 +206,16 @@ Result<std::unique_ptr<L3fwdAcl>> L3fwdAcl::open(const L3fwdAclSetup& setup) {
     if (!errors.empty()) {
         return errors;
     }
-    Result<Dialogue> dialogue = Dialogue::start(words_of(program.value(), setup, folder.value()));
+    Result<Dialogue> dialogue =
+        start_stamping(words_of(program.value(), setup, folder.value()), setup.stamp);
     if (!dialogue) {
         return dialogue.errors();
     }
     std::unique_ptr<L3fwdAcl> out(
         new L3fwdAcl(setup, std::move(folder).value(), std::move(dialogue).value())
     );
-    for (std::size_t worker = 0; worker < setup.dpdk.worker_cpus.size(); ++worker) {
-        const Result<std::string> started =
-            out->dialogue_.until("entering main loop", kStartWithin);
-        if (!started) {
-            return started.errors();
-        }
+    if (Errors started = out->await_start(); !started.empty()) {
+        return started;
     }
     Result<TelemetryClient> telemetry = TelemetryClient::connect(out->folder_.file(""));
     if (!telemetry) {
@@ -229,14 +226,29 @@ Result<std::unique_ptr<L3fwdAcl>> L3fwdAcl::open(const L3fwdAclSetup& setup) {
     return out;
 }
 
+Errors L3fwdAcl::await_start() {
+    const std::size_t workers = setup_.dpdk.worker_cpus.size();
+    std::string said;
+    for (std::size_t worker = 0; worker < workers; ++worker) {
+        const Result<std::string> started = dialogue_.until("entering main loop", kStartWithin);
+        if (!started) {
+            return started.errors();
+        }
+        said += started.value();
+    }
+    return setup_.stamp ? check_stamping(name(), said, static_cast<unsigned>(workers)) : Errors{};
+}
+
 std::string L3fwdAcl::includes() const {
     const std::uint32_t exemptions = setup_.profile.exemptions;
     return "DPDK's l3fwd with --lookup=acl: receive, classify by one rule that denies TCP port 25"
            + (exemptions == 0 ? std::string()
                               : ", " + std::to_string(exemptions) + " exempt IPv4 subscribers")
            + " and two routes, write MAC addresses, transmit; reads untagged IPv4 and IPv6 with "
-             "fixed headers; one direction's rule, no smarthosts, nothing counted; same ports, "
-             "same file, bursts of 32";
+             "fixed headers; one direction's rule, no smarthosts, nothing counted"
+           + (setup_.stamp ? kStampIncluded + std::string("; same ports and frames")
+                           : std::string("; same ports, frames as these deliver them"))
+           + ", bursts of 32";
 }
 
 // It has no command to pause.

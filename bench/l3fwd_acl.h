@@ -5,6 +5,7 @@
 #include "bench/contestant.h"
 #include "bench/dialogue.h"
 #include "bench/dpdk_memory.h"
+#include "bench/peer_stamp.h"
 #include "bench/process_clock.h"
 #include "bench/profile.h"
 #include "bench/telemetry_client.h"
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +24,10 @@ struct L3fwdAclSetup {
     std::filesystem::path program;  // empty: dpdk-l3fwd-acl in PATH
     DpdkSetup dpdk;
     Profile profile;
-    std::vector<std::string> devices;  // two
-    std::uint32_t frames = 0;          // that a queue of a device keeps
-    double wire_bits_per_frame = 0;    // on average
+    std::vector<std::string> devices;    // two
+    std::uint32_t frames = 0;            // that a queue of a device keeps
+    double wire_bits_per_frame = 0;      // on average
+    std::optional<StampSettings> stamp;  // of what its ports deliver
 };
 
 class L3fwdAcl final : public Contestant {
@@ -49,6 +52,9 @@ public:
 
 private:
     L3fwdAcl(L3fwdAclSetup setup, cli::TempDir folder, Dialogue dialogue);
+
+    // Until all of its workers work.
+    [[nodiscard]] Errors await_start();
 
     [[nodiscard]] double workers() const noexcept {
         return static_cast<double>(setup_.dpdk.worker_cpus.size());

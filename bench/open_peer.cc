@@ -36,6 +36,7 @@ Opened open_testpmd(const std::string& forward_mode, const PeerSetup& setup) {
     out.devices = devices_of(setup);
     out.frames = setup.frames;
     out.wire_bits_per_frame = setup.traffic.wire_bits_per_frame();
+    out.stamp = setup.stamp;
     if (setup.traffic.ports() == PortKind::ring) {
         out.first_frame_bytes = static_cast<std::uint32_t>(setup.traffic.mean_bytes());
     }
@@ -52,6 +53,7 @@ Opened open_l3fwd_acl(const PeerSetup& setup) {
     out.profile = setup.profile;
     out.devices = devices_of(setup);
     out.frames = setup.traffic.frames();
+    out.stamp = setup.stamp;
     out.wire_bits_per_frame = setup.traffic.wire_bits_per_frame();
     return as_contestant(L3fwdAcl::open(out));
 }

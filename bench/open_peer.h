@@ -23,6 +23,7 @@ struct PeerSetup {
     std::optional<Direction> direction;  // of all frames; nothing: both
     std::uint64_t frames = 0;            // in a pool for both ports
     std::filesystem::path l3fwd_acl;     // empty: as PATH has it
+    std::optional<StampSettings> stamp;  // of the frames of a peer on DPDK
 };
 
 // What --peer takes.

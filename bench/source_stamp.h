@@ -2,8 +2,8 @@
 //
 // A port that replays a file has it in memory frame by frame: a million subscribers would be gigabytes of
 // frames, and both the dataplane and its peers would measure nothing but the way to that memory. So the
-// file has few frames, and this writes the subscriber's address into each when it is received. It costs
-// the dataplane some cycles a frame; its peers do without, which makes the comparison harder, not easier.
+// file has few frames, and this writes the subscriber's address into each when it is received. That costs
+// some cycles a frame: the dataplane, and the peers on DPDK whose processes it is preloaded into (peer_stamp.h).
 #pragma once
 
 #include "rules/units.h"

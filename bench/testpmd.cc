@@ -61,14 +61,21 @@ Testpmd::Testpmd(TestpmdSetup setup, Dialogue dialogue)
     , clock_(dialogue_.id()) {}
 
 Result<std::unique_ptr<Testpmd>> Testpmd::open(const TestpmdSetup& setup) {
-    Result<Dialogue> dialogue = Dialogue::start(words_of(setup));
+    Result<Dialogue> dialogue = start_stamping(words_of(setup), setup.stamp);
     if (!dialogue) {
         return dialogue.errors();
     }
     std::unique_ptr<Testpmd> out(new Testpmd(setup, std::move(dialogue).value()));
-    if (Result<std::string> greeting = out->dialogue_.until(kPrompt, kTestpmdStartWithin);
-        !greeting) {
+    const Result<std::string> greeting = out->dialogue_.until(kPrompt, kTestpmdStartWithin);
+    if (!greeting) {
         return greeting.errors();
+    }
+    if (setup.stamp) {
+        const auto queues = static_cast<unsigned>(setup.dpdk.worker_cpus.size());
+        if (Errors errors = check_stamping(out->name(), greeting.value(), queues);
+            !errors.empty()) {
+            return errors;
+        }
     }
     return out;
 }
@@ -77,10 +84,15 @@ std::string Testpmd::includes() const {
     const std::string what = setup_.forward_mode == "io"
                                  ? "moves frames and looks at none"
                                  : "moves frames and swaps the MAC addresses of each";
-    return "dpdk-testpmd, forward mode " + setup_.forward_mode + ": " + what
-           + (setup_.first_frame_bytes > 0 ? "; same ports, frames of its own that go round"
-                                           : "; same ports and frames")
-           + ", bursts of 64";
+    std::string out = "dpdk-testpmd, forward mode " + setup_.forward_mode + ": " + what;
+    if (setup_.first_frame_bytes > 0) {
+        out += "; same ports, frames of its own that go round";
+    } else if (setup_.stamp) {
+        out += std::string(kStampIncluded) + "; same ports and frames";
+    } else {
+        out += "; same ports, frames as these deliver them";
+    }
+    return out + ", bursts of 64";
 }
 
 Result<std::string> Testpmd::ask(const std::string& command) {

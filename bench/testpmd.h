@@ -4,10 +4,12 @@
 #include "bench/contestant.h"
 #include "bench/dialogue.h"
 #include "bench/dpdk_memory.h"
+#include "bench/peer_stamp.h"
 #include "bench/process_clock.h"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +23,8 @@ struct TestpmdSetup {
     // It sends frames of its own when it is first started, so many bytes each, which then go round: the ports are
     // rings. 0: the ports have frames.
     std::uint32_t first_frame_bytes = 0;
-    double wire_bits_per_frame = 0;  // on average
+    double wire_bits_per_frame = 0;      // on average
+    std::optional<StampSettings> stamp;  // of what its ports deliver
 };
 
 class Testpmd final : public Contestant {

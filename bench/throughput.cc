@@ -49,7 +49,7 @@ std::chrono::milliseconds milliseconds_of(double seconds) {
 constexpr std::uint32_t kFramesBeside = 8192;
 constexpr unsigned kDataplanePorts = 2;
 
-std::string includes_of(const TrafficSetup& setup) {
+std::string includes_of(const TrafficSetup& setup, bool stamped) {
     std::string out =
         "portcullis-dataplane's worker loop: receive, judge (both directions' rules, all "
         "encapsulations), count by subscriber, split, transmit";
@@ -59,8 +59,8 @@ std::string includes_of(const TrafficSetup& setup) {
     if (setup.ports == PortKind::ring) {
         out += "; the policy only monitors, for the same frames go round";
     }
-    if (setup.capture.empty() && setup.sources != Sources::file) {
-        out += "; and writing a random subscriber's address into every frame";
+    if (stamped) {
+        out += kStampIncluded;
     }
     return out;
 }
@@ -141,16 +141,18 @@ add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, Throu
             return errors;
         }
     }
-    for (unsigned port = 0; port < kDataplanePorts; ++port) {
+    const StampSettings stamp = arena.traffic.stamp();
+    for (unsigned port = 0; port < kStampedPorts; ++port) {
         for (unsigned queue = 0; queue < workers; ++queue) {
             arena.stamps.push_back(std::make_unique<SourceStamp>(
                 arena.rig->ports().all()[port].id(),
                 static_cast<std::uint16_t>(queue),
-                arena.traffic.stamp(port, queue)
+                stamp.of(port, queue)
             ));
         }
     }
-    out.includes = includes_of(traffic);
+    out.stamped = stamp.sources != Sources::file;
+    out.includes = includes_of(traffic, out.stamped);
     if (traffic.profile.signatures) {
         return add_both_policies(arena, traffic.profile, layout.value(), workers, out);
     }
@@ -158,6 +160,14 @@ add_dataplane(Arena& arena, const TrafficSetup& traffic, unsigned workers, Throu
         *arena.rig, workers, arena.traffic.wire_bits_per_frame(), out.includes
     ));
     return {};
+}
+
+// What the peers on DPDK have written into their frames. Those on rings have frames of their own.
+std::optional<StampSettings> peer_stamp(const std::string& peer_sources, const Traffic& traffic) {
+    const StampSettings stamp = traffic.stamp();
+    const bool same = peer_sources == "same" && traffic.ports() == PortKind::pcap
+                      && stamp.sources != Sources::file;
+    return same ? std::optional(stamp) : std::nullopt;
 }
 
 }  // namespace
@@ -203,7 +213,8 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
         traffic_setup.profile,
         traffic_setup.direction,
         frames,
-        options.l3fwd_acl};
+        options.l3fwd_acl,
+        peer_stamp(options.peer_sources, arena.traffic)};
     for (const std::string& name : options.peers) {
         progress.show("starting " + name);
         Result<std::unique_ptr<Contestant>> peer = open_peer(name, peer_setup);
@@ -229,8 +240,12 @@ Result<ThroughputReport> run_throughput(const ThroughputOptions& options, Progre
     out.dpdk = dpdk.value();
     out.own = standings.value().front();
     for (std::size_t i = 1; i < contestants.size(); ++i) {
+        const std::string name = contestants[i]->name();
         out.peers.push_back(
-            {contestants[i]->name(), contestants[i]->includes(), standings.value()[i]}
+            {name,
+             contestants[i]->includes(),
+             is_dpdk_peer(name) ? std::optional(peer_setup.stamp.has_value()) : std::nullopt,
+             standings.value()[i]}
         );
     }
     out.cycles_per_frame = out.machine.tsc_hz * workers / out.own.frames_per_second().median;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct ThroughputOptions {
     std::string port = "pcap";
     std::string direction = "both";
     std::string sources = "stamped";
+    std::string peer_sources = "same";  // of the peers on DPDK; or "file"
     std::vector<std::string> peers;
     std::filesystem::path l3fwd_acl;  // the program of that peer
     unsigned workers = 1;
@@ -33,6 +35,7 @@ struct ThroughputOptions {
 struct PeerRow {
     std::string name;
     std::string includes;
+    std::optional<bool> stamped;  // of a peer on DPDK: as ThroughputReport's
     Standing standing;
 };
 
@@ -40,6 +43,7 @@ struct ThroughputReport {
     Machine machine;
     DpdkSetup dpdk;
     std::string includes;  // of the dataplane's row
+    bool stamped = false;  // its frames got subscribers when they were received
     Standing own;
     std::vector<PeerRow> peers;
     double cycles_per_frame = 0;  // of the TSC and of one worker

@@ -67,10 +67,21 @@ void add_throughput(CLI::App& app, Action& action) {
             options->sources,
             "Where subscribers' addresses come from: stamped (drawn from all subscribers for "
             "every\n"
-            "frame received, which costs our side some cycles), file, or spoofed (any address)"
+            "frame received, which costs some cycles), file, or spoofed (any address)"
         )
         ->type_name("NAME")
         ->check(member({"stamped", "file", "spoofed"}))
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--peer-sources",
+            options->peer_sources,
+            "Those of testpmd and l3fwd-acl: same (as ours, by the same code), or file (nothing "
+            "is\n"
+            "written: fewer addresses than ours, and none of the cycles)"
+        )
+        ->type_name("NAME")
+        ->check(member({"same", "file"}))
         ->capture_default_str();
     command
         ->add_option(

@@ -74,6 +74,7 @@ Json profile_json(const ThroughputOptions& options) {
              {"extension_headers", profile.extension_headers},
              {"worst_case", profile.worst_case},
              {"sources", options.sources},
+             {"peer_sources", options.peer_sources},
              {"seed", profile.seed}}
         );
     }
@@ -100,6 +101,9 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
             {"processor_share", median_of(peer.standing, &Rate::processor_share)},
             {"includes", peer.includes},
             {"runs", to_json(peer.standing)}};
+        if (peer.stamped) {
+            peers[peer.name]["stamped"] = *peer.stamped;
+        }
     }
     const Summary own = report.own.frames_per_second();
     const std::optional<double> instructions = instructions_of(report.own);
@@ -128,6 +132,7 @@ std::string to_json_text(const ThroughputOptions& options, const ThroughputRepor
         {"inspected_flows", report.totals.flows.inspected_flows},
         {"uninspected_segments", report.totals.flows.overflow_segments},
         {"includes", report.includes},
+        {"stamped", report.stamped},
         {"runs", to_json(report.own)},
         {"peers", peers}};
     return out.dump(2) + "\n";

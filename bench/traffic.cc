@@ -156,15 +156,15 @@ Direction Traffic::direction(unsigned port) const noexcept {
     return setup_.direction.value_or(port == 0 ? Direction::outbound : Direction::inbound);
 }
 
-StampSetup Traffic::stamp(unsigned port, unsigned queue) const noexcept {
-    StampSetup out;
+StampSettings Traffic::stamp() const noexcept {
+    StampSettings out;
     const bool as_they_are =
         !setup_.capture.empty() || setup_.profile.worst_case || setup_.ports == PortKind::null;
     out.sources = as_they_are ? Sources::file : setup_.sources;
     out.subscribers = setup_.profile.subscribers;
     out.ip_offset = ip_offset(setup_.profile);
-    out.direction = direction(port);
-    out.seed = setup_.profile.seed + port + std::uint64_t{queue} * 2;
+    out.directions = {direction(0), direction(1)};
+    out.seed = setup_.profile.seed;
     return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "bench/profile.h"
 #include "bench/source_stamp.h"
+#include "bench/stamp_settings.h"
 #include "rules/result.h"
 #include "tools/cli/temp_dir.h"
 
@@ -42,8 +43,8 @@ public:
     // The direction in which frames of `port` are judged.
     [[nodiscard]] Direction direction(unsigned port) const noexcept;
 
-    // How frames of `queue` of `port` get their subscribers.
-    [[nodiscard]] StampSetup stamp(unsigned port, unsigned queue) const noexcept;
+    // How frames of both ports get their subscribers. The sources are the file's where the frames stay as they are.
+    [[nodiscard]] StampSettings stamp() const noexcept;
 
     // Of one file; nothing of a null port.
     [[nodiscard]] std::uint32_t frames() const noexcept { return frames_; }

@@ -2,7 +2,8 @@
 """Stands in for DPDK's l3fwd where tests have none: hears its command line and answers as its telemetry does.
 
 It writes what it was told, its rules included, to $L3FWD_STAND_IN_LOG as JSON, and counts a million frames a second
-of processor time on each of two ports.
+of processor time on each of two ports. It says what the library says that has a real one stamp frames, unless
+$L3FWD_STAND_IN_STATIC is set: then it is as one that loads no libraries.
 """
 
 import argparse
@@ -47,6 +48,12 @@ def answer_telemetry(path):
     threading.Thread(target=serve, daemon=True).start()
 
 
+def say_that_frames_are_stamped(queues):
+    if "PORTCULLIS_BENCH_STAMP" in os.environ and "L3FWD_STAND_IN_STATIC" not in os.environ:
+        for port in range(2):
+            print(f"portcullis-bench-stamp: port {port}: a subscriber for every frame; queues: {queues}", flush=True)
+
+
 def main():
     words = words_after_double_dash()
     Path(os.environ["L3FWD_STAND_IN_LOG"]).write_text(json.dumps({
@@ -56,10 +63,13 @@ def main():
         "rx_queue_size": words.rx_queue_size,
         "rules4": words.rule_ipv4.read_text().splitlines(),
         "rules6": words.rule_ipv6.read_text().splitlines(),
+        "preloaded": os.environ.get("LD_PRELOAD", "").split(":"),
+        "stamp": os.environ.get("PORTCULLIS_BENCH_STAMP"),
     }))
     folder = Path(os.environ["RUNTIME_DIRECTORY"]) / "dpdk" / "stand-in"
     folder.mkdir(parents=True)
     answer_telemetry(folder / "dpdk_telemetry.v2")
+    say_that_frames_are_stamped(words.config.count("(") // 2)
     print("L3FWD: entering main loop on lcore 0", flush=True)
     end = time.monotonic() + 120
     while time.monotonic() < end:

@@ -9,9 +9,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from bench_programs import SHORT, bench, figures
+from bench_programs import BIN, ROOT, SHORT, bench, figures
 
 STAND_IN = Path(__file__).with_name("l3fwd_stand_in.py")
+CAPTURE = ROOT / "tools" / "sample" / "sample.pcap"
 
 
 class L3fwdTest(unittest.TestCase):
@@ -51,6 +52,38 @@ class L3fwdTest(unittest.TestCase):
             [f"R100.64.{x}/32 0.0.0.0/0 0 : 65535 25 : 25 0x06/0xff 1" for x in ("0.0", "1.77", "2.154")]
             + ["@0.0.0.0/0 0.0.0.0/0 0 : 65535 25 : 25 0x06/0xff"],
         )
+
+    def test_it_is_told_how_frames_are_stamped(self):
+        with mock.patch.dict(os.environ, {"LD_PRELOAD": "libm.so.6"}):
+            out, told = self.run_with_stand_in("--vlan-tags", 1, "--seed", 7, "--direction", "inbound")
+        self.assertEqual(
+            told["stamp"], "sources=stamped subscribers=1000 ip_offset=18 port0=inbound port1=inbound seed=7"
+        )
+        # What was preloaded already stays, and stdbuf adds its own.
+        self.assertEqual(told["preloaded"][:2], [str(BIN / "portcullis-bench-stamp.so"), "libm.so.6"])
+        self.assertIn("libstdbuf.so", told["preloaded"][2])
+        self.assertTrue(out["peers"]["l3fwd-acl"]["stamped"])
+        self.assertIn("every frame", out["peers"]["l3fwd-acl"]["includes"])
+
+    def test_it_is_left_alone_where_nothing_is_to_be_stamped(self):
+        for words in [["--peer-sources", "file"], ["--sources", "file"], ["--worst-case"], ["--capture", CAPTURE]]:
+            with self.subTest(words=words):
+                out, told = self.run_with_stand_in(*words)
+                self.assertIsNone(told["stamp"])
+                self.assertEqual(["libstdbuf.so" in path for path in told["preloaded"]], [True])
+                self.assertFalse(out["peers"]["l3fwd-acl"]["stamped"])
+                self.assertNotIn("every frame", out["peers"]["l3fwd-acl"]["includes"])
+                self.assertEqual(out["stamped"], words[0] == "--peer-sources")
+                self.assertEqual("every frame" in out["includes"], out["stamped"])
+
+    def test_one_that_loads_no_libraries_is_refused(self):
+        with mock.patch.dict(os.environ, {"L3FWD_STAND_IN_STATIC": "1"}):
+            done = bench("throughput", *SHORT, "--peer", "l3fwd-acl", "--l3fwd-acl", STAND_IN)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("l3fwd-acl does not receive the frames that we do", done.stderr)
+            self.assertIn("shared libraries, or give --peer-sources file", done.stderr)
+            self.run_with_stand_in("--peer-sources", "file")
 
     def test_frames_are_counted_by_processor_time(self):
         out, _ = self.run_with_stand_in(turns=["--runs", 2, "--seconds", 0.2, "--warm-up", 0.01])

@@ -44,6 +44,7 @@ class OptionsTest(unittest.TestCase):
             (["throughput", "--extension-headers", "17"], "--extension-headers"),
             (["throughput", "--frames", "63"], "--frames"),
             (["throughput", "--sources", "none"], "none"),
+            (["throughput", "--peer-sources", "stamped"], "--peer-sources"),
             (["throughput", "--direction", "up"], "up"),
             (["latency", "--load", "0"], "--load"),
             (["publish", "--publications", "0"], "--publications"),
