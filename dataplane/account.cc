@@ -137,10 +137,11 @@ void watch(WorkerState& state, FrameSet frames) noexcept {
 
 // The frames of `which` whose outcome is `outcome`.
 FrameSet frames_with(const JudgedBurst& judged, const Outcome& outcome, FrameSet which) noexcept {
+    const auto word = std::bit_cast<std::uint32_t>(outcome);
     FrameSet out = 0;
     for (FrameSet left = which; left != 0;) {
         const unsigned i = take_first(left);
-        out |= judged.outcomes[i] == outcome ? frame_bit(i) : 0;
+        out |= FrameSet{std::bit_cast<std::uint32_t>(judged.outcomes[i]) == word} << i;
     }
     return out;
 }
@@ -172,19 +173,25 @@ std::uint64_t count_for_subscribers(
 ) noexcept {
     const JudgedBurst& judged = state.judged;
     const unsigned side = index_of(direction);
-    const bool passes = outcome.verdict == Verdict::pass;
     std::uint64_t bytes = 0;
+    if (outcome.verdict == Verdict::pass) {
+        for (FrameSet left = frames; left != 0;) {
+            const unsigned i = take_first(left);
+            bytes += judged.lengths[i];
+            count_passed(state, judged.slots[i], side, judged.lengths[i]);
+        }
+        return bytes;
+    }
+    SlotDropped* const column =
+        outcome.rule == kNoRule ? nullptr : state.slots.dropped(slot_column(outcome.rule));
     for (FrameSet left = frames; left != 0;) {
         const unsigned i = take_first(left);
-        const std::uint32_t length = judged.lengths[i];
-        bytes += length;
-        if (passes) {
-            count_passed(state, judged.slots[i], side, length);
-        } else if (outcome.rule != kNoRule) {
-            SlotDropped& dropped = state.slots[judged.slots[i]].dropped[slot_column(outcome.rule)];
+        bytes += judged.lengths[i];
+        if (column != nullptr) {
+            SlotDropped& dropped = column[judged.slots[i]];
             dropped.frames.add(1);
             dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
-            dropped.bytes.add(length);
+            dropped.bytes.add(judged.lengths[i]);
         }
     }
     return bytes;

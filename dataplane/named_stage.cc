@@ -8,7 +8,6 @@
 #include <rte_prefetch.h>
 
 #include <array>
-#include <type_traits>
 
 namespace portcullis::dataplane {
 
@@ -23,10 +22,53 @@ void ask_for_counters(const Slots& slots, std::uint32_t slot, const Outcome& out
     }
 }
 
+// What differs between the families.
+template <Family family>
+struct Version;
+
+template <>
+struct Version<Family::ipv4> {
+    using Address = std::uint32_t;
+    using Entry = PrefixEntry4;
+
+    static NamedFrames4& frames(WorkerState& state) noexcept { return state.named4; }
+
+    static Address read_address(const std::uint8_t* header, PlainEnd end) noexcept {
+        return static_cast<Address>(read_plain_address(Family::ipv4, header, end).high >> 32U);
+    }
+
+    static const auto& smarthosts(const ImageView& image) noexcept { return image.smarthosts4; }
+
+    // Of an image or an overlay.
+    template <typename Sets>
+    static const auto& exemptions(const Sets& sets) noexcept {
+        return sets.exemptions4;
+    }
+};
+
+template <>
+struct Version<Family::ipv6> {
+    using Address = AddressWords;
+    using Entry = PrefixEntry6;
+
+    static NamedFrames6& frames(WorkerState& state) noexcept { return state.named6; }
+
+    static Address read_address(const std::uint8_t* header, PlainEnd end) noexcept {
+        return read_plain_address(Family::ipv6, header, end);
+    }
+
+    static const auto& smarthosts(const ImageView& image) noexcept { return image.smarthosts6; }
+
+    template <typename Sets>
+    static const auto& exemptions(const Sets& sets) noexcept {
+        return sets.exemptions6;
+    }
+};
+
 // Which rules name the ports, and which of them the class acts upon. Returns frames that may carry a tunnel.
 template <Family family>
 FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcept {
-    NamedFrames& out = state.named;
+    auto& out = Version<family>::frames(state);
     const ImageView& image = *state.image;
     const bool outbound = direction == Direction::outbound;
     const PlainEnd near = outbound ? PlainEnd::source : PlainEnd::destination;
@@ -57,10 +99,10 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
             ask_for_counters(state.slots, state.judged.slots[i], state.judged.outcomes[i]);
             continue;
         }
-        NamedFrame& frame = out.frames[count++];
-        frame.subscriber = read_plain_address(family, header, near);
-        frame.far_end = read_plain_address(family, header, far);
-        frame.actions = actions;
+        auto& frame = out.frames[count++];
+        frame.subscriber = Version<family>::read_address(header, near);
+        frame.far_end = Version<family>::read_address(header, far);
+        frame.actions = &actions;
         frame.named = named;
         frame.smarthost = 0;
         frame.exempted = 0;
@@ -74,8 +116,8 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
 
 // Adds to `kRules` of each frame those of every prefix of `set` that contains `kAddress` of it, as find_prefixes() finds
 // them.
-template <typename Entry, auto kAddress, auto kRules, typename Set>
-void find_prefixes_of_all(const Set& set, std::span<NamedFrame> frames) noexcept {
+template <typename Entry, auto kAddress, auto kRules, typename Set, typename Frame>
+void find_prefixes_of_all(const Set& set, std::span<Frame> frames) noexcept {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first frames.size() are read
     std::array<const Entry*, kBurstMax> first;
     for (const PrefixTable& table : set.tables) {
@@ -95,36 +137,18 @@ void find_prefixes_of_all(const Set& set, std::span<NamedFrame> frames) noexcept
 }
 
 template <Family family>
-const auto& smarthosts_of(const ImageView& image) noexcept {
-    if constexpr (family == Family::ipv4) {
-        return image.smarthosts4;
-    } else {
-        return image.smarthosts6;
-    }
-}
-
-// Of an image or an overlay.
-template <Family family, typename Sets>
-const auto& exemptions_of(const Sets& sets) noexcept {
-    if constexpr (family == Family::ipv4) {
-        return sets.exemptions4;
-    } else {
-        return sets.exemptions6;
-    }
-}
-
-template <Family family>
 FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) noexcept {
-    using Entry = std::conditional_t<family == Family::ipv4, PrefixEntry4, PrefixEntry6>;
+    using Entry = typename Version<family>::Entry;
+    using Frame = NamedFrame<typename Version<family>::Address>;
     const ImageView& image = *state.image;
     const FrameSet maybe_tunnels = gather<family>(state, direction, which);
-    const std::span<NamedFrame> frames = state.named.all();
-    find_prefixes_of_all<Entry, &NamedFrame::far_end, &NamedFrame::smarthost>(
-        smarthosts_of<family>(image), frames
+    const std::span<Frame> frames = Version<family>::frames(state).all();
+    find_prefixes_of_all<Entry, &Frame::far_end, &Frame::smarthost>(
+        Version<family>::smarthosts(image), frames
     );
     const auto add_exemptions = [frames](const auto& sets) {
-        find_prefixes_of_all<Entry, &NamedFrame::subscriber, &NamedFrame::exempted>(
-            exemptions_of<family>(sets), frames
+        find_prefixes_of_all<Entry, &Frame::subscriber, &Frame::exempted>(
+            Version<family>::exemptions(sets), frames
         );
     };
     add_exemptions(image);
@@ -132,11 +156,11 @@ FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) n
         add_exemptions(*image.overlay);
     }
     FrameSet dropped = 0;
-    for (const NamedFrame& frame : frames) {
+    for (const Frame& frame : frames) {
         const RuleSet to_smarthost =
             frame.smarthost != 0 ? image.header->smarthost_rules : RuleSet{0};
         const Outcome outcome =
-            weigh_rules(frame.actions, frame.named, to_smarthost, frame.exempted);
+            weigh_rules(*frame.actions, frame.named, to_smarthost, frame.exempted);
         state.judged.outcomes[frame.index] = outcome;
         dropped |= outcome.verdict == Verdict::drop ? frame_bit(frame.index) : 0;
         ask_for_counters(state.slots, state.judged.slots[frame.index], outcome);

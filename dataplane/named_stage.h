@@ -16,10 +16,11 @@ namespace portcullis::dataplane {
 struct WorkerState;
 
 // What its steps tell each other about a frame whose class acts upon a rule that names its ports.
+template <typename Address>
 struct NamedFrame {
-    AddressWords subscriber;
-    AddressWords far_end;
-    ClassEntry actions;
+    Address subscriber;
+    Address far_end;
+    const ClassEntry* actions = nullptr;
     RuleSet named = 0;
     RuleSet smarthost = 0;  // not 0: the far end is one
     RuleSet exempted = 0;
@@ -27,12 +28,16 @@ struct NamedFrame {
 };
 
 // Of a burst and a family; only the first `count` are set.
+template <typename Address>
 struct NamedFrames {
     unsigned count = 0;
-    std::array<NamedFrame, kBurstMax> frames;
+    std::array<NamedFrame<Address>, kBurstMax> frames;
 
-    [[nodiscard]] std::span<NamedFrame> all() noexcept { return {frames.data(), count}; }
+    [[nodiscard]] std::span<NamedFrame<Address>> all() noexcept { return {frames.data(), count}; }
 };
+
+using NamedFrames4 = NamedFrames<std::uint32_t>;  // addresses in host byte order
+using NamedFrames6 = NamedFrames<AddressWords>;
 
 // Judges the frames of `which`, which the notes call named, as judge_rules() would one by one. Returns those
 // behind whose ports a tunnel may start: they are not judged.

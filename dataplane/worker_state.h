@@ -51,7 +51,8 @@ struct WorkerState {
     ActiveTable active;  // may be empty
     WatchTable watch;    // may be empty
     Inspection inspection;
-    NamedFrames named;  // of the stage that judges them, between its steps
+    NamedFrames4 named4;  // of the stage that judges them, between its steps
+    NamedFrames6 named6;
     std::uint32_t first_active_slot = 0;
     ExemptionCounters* exemptions = nullptr;      // kOverlayPlaces
     ShadowCounters* shadow_counters = nullptr;    // kShadowBlocks

@@ -13,12 +13,14 @@ template <typename Ends>
 rules_of_ports(const ImageView& image, Direction direction, const Ends& ends) noexcept {
     const auto& maps =
         image.header->port_maps[index_of(direction)][static_cast<unsigned>(ends.transport)];
-    const std::uint16_t source_page = maps[0].page_of[ends.source_port >> 8U];
-    const std::uint16_t destination_page = maps[1].page_of[ends.destination_port >> 8U];
-    return static_cast<RuleSet>(
-        image.port_pages[source_page].rules[ends.source_port & 0xFFU]
-        | image.port_pages[destination_page].rules[ends.destination_port & 0xFFU]
-    );
+    const auto rules_at = [&image](const PortMap& map, std::uint16_t port) -> unsigned {
+        return image.port_pages[map.page_of[port >> 8U]].rules[port & 0xFFU];
+    };
+    unsigned out = rules_at(maps[1], ends.destination_port);
+    if (!image.screens[index_of(direction)].sources.all().empty()) {
+        out |= rules_at(maps[0], ends.source_port);
+    }
+    return static_cast<RuleSet>(out);
 }
 
 // The byte of an address at `index` (0 is the first).
@@ -136,6 +138,15 @@ prefix_hash(const PrefixEntry6& masked, const PrefixTable& table) noexcept {
     const PrefixEntry6& /*kind*/
 ) noexcept {
     return {{address.high & mask.high, address.low & mask.low}, 0, {}};
+}
+
+// The same of an IPv4 address in host byte order.
+[[nodiscard]] inline PrefixEntry4 masked_entry(
+    std::uint32_t address,
+    const AddressWords& mask,
+    const PrefixEntry4& /*kind*/
+) noexcept {
+    return {address & static_cast<std::uint32_t>(mask.high >> 32U), 0, 0};
 }
 
 // The same, cut to `length` bits.
