@@ -39,6 +39,10 @@ struct Version<Family::ipv4> {
 
     static const auto& smarthosts(const ImageView& image) noexcept { return image.smarthosts4; }
 
+    static bool may_be_smarthost(const ImageView& image, Address address) noexcept {
+        return image.smarthost_screen4.may_have(address);
+    }
+
     // Of an image or an overlay.
     template <typename Sets>
     static const auto& exemptions(const Sets& sets) noexcept {
@@ -59,6 +63,10 @@ struct Version<Family::ipv6> {
 
     static const auto& smarthosts(const ImageView& image) noexcept { return image.smarthosts6; }
 
+    static bool may_be_smarthost(const ImageView& /*image*/, const Address& /*address*/) noexcept {
+        return true;
+    }
+
     template <typename Sets>
     static const auto& exemptions(const Sets& sets) noexcept {
         return sets.exemptions6;
@@ -77,6 +85,7 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
     FrameSet maybe_tunnels = 0;
     FrameSet initial_syns = 0;
     FrameSet notable = 0;
+    FrameSet far_ends = 0;
     unsigned count = 0;
     while (which != 0) {
         const unsigned i = take_first(which);
@@ -99,7 +108,7 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
             ask_for_counters(state.slots, state.judged.slots[i], state.judged.outcomes[i]);
             continue;
         }
-        auto& frame = out.frames[count++];
+        auto& frame = out.frames[count];
         frame.subscriber = Version<family>::read_address(header, near);
         frame.far_end = Version<family>::read_address(header, far);
         frame.actions = &actions;
@@ -107,8 +116,11 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
         frame.smarthost = 0;
         frame.exempted = 0;
         frame.index = static_cast<std::uint8_t>(i);
+        far_ends |= FrameSet{Version<family>::may_be_smarthost(image, frame.far_end)} << count;
+        ++count;
     }
     out.count = count;
+    out.far_ends = far_ends;
     state.judged.initial_syns |= initial_syns;
     state.judged.notable |= notable;
     return maybe_tunnels;
@@ -117,17 +129,19 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
 // Adds to `kRules` of each frame those of every prefix of `set` that contains `kAddress` of it, as find_prefixes() finds
 // them.
 template <typename Entry, auto kAddress, auto kRules, typename Set, typename Frame>
-void find_prefixes_of_all(const Set& set, std::span<Frame> frames) noexcept {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only the first frames.size() are read
+void find_prefixes_of_all(const Set& set, std::span<Frame> frames, FrameSet which) noexcept {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): only those of `which` are read
     std::array<const Entry*, kBurstMax> first;
     for (const PrefixTable& table : set.tables) {
         const AddressWords mask = mask_of(table.length);
-        for (std::size_t k = 0; k < frames.size(); ++k) {
+        for (FrameSet left = which; left != 0;) {
+            const unsigned k = take_first(left);
             const Entry masked = masked_entry(frames[k].*kAddress, mask, Entry{});
             first[k] = first_entry(table, set.entries, masked);
             rte_prefetch0(first[k]);
         }
-        for (std::size_t k = 0; k < frames.size(); ++k) {
+        for (FrameSet left = which; left != 0;) {
+            const unsigned k = take_first(left);
             const Entry masked = masked_entry(frames[k].*kAddress, mask, Entry{});
             if (const Entry* const found = find_entry(first[k], masked)) {
                 frames[k].*kRules = static_cast<RuleSet>(frames[k].*kRules | found->rules);
@@ -144,11 +158,13 @@ FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) n
     const FrameSet maybe_tunnels = gather<family>(state, direction, which);
     const std::span<Frame> frames = Version<family>::frames(state).all();
     find_prefixes_of_all<Entry, &Frame::far_end, &Frame::smarthost>(
-        Version<family>::smarthosts(image), frames
+        Version<family>::smarthosts(image), frames, Version<family>::frames(state).far_ends
     );
     const auto add_exemptions = [frames](const auto& sets) {
         find_prefixes_of_all<Entry, &Frame::subscriber, &Frame::exempted>(
-            Version<family>::exemptions(sets), frames
+            Version<family>::exemptions(sets),
+            frames,
+            first_frames(static_cast<unsigned>(frames.size()))
         );
     };
     add_exemptions(image);

@@ -31,6 +31,7 @@ struct NamedFrame {
 template <typename Address>
 struct NamedFrames {
     unsigned count = 0;
+    FrameSet far_ends = 0;  // bit k: the far end of frames[k] may be a smarthost
     std::array<NamedFrame<Address>, kBurstMax> frames;
 
     [[nodiscard]] std::span<NamedFrame<Address>> all() noexcept { return {frames.data(), count}; }

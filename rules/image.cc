@@ -69,6 +69,8 @@ public:
         view.pool_ranges4 = pool_ranges4(*view.roots4, trie4, pools);
         view.pool_ranges6 =
             pool_ranges6(header_->skip_value_high, header_->skip_bytes6, trie6, pools);
+        view.smarthost_screen4 =
+            smarthost_screen(view.smarthosts4.tables, view.smarthosts4.entries);
         view.screens = {
             screen_of(*header_, pages, Direction::outbound),
             screen_of(*header_, pages, Direction::inbound)};

@@ -11,6 +11,7 @@
 #include "rules/pool_ranges.h"
 #include "rules/port_screen.h"
 #include "rules/result.h"
+#include "rules/smarthost_screen.h"
 #include "rules/units.h"
 
 #include <array>
@@ -187,6 +188,7 @@ public:
     std::array<PortScreen, kDirectionCount> screens;  // by direction; made by validate()
     PoolRanges<PoolRange4> pool_ranges4;              // made by validate()
     PoolRanges<PoolRange6> pool_ranges6;              // made by validate()
+    SmarthostScreen smarthost_screen4;                // made by validate()
 };
 
 // Where an exemption of an overlay is counted.
