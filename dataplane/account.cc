@@ -141,7 +141,8 @@ FrameSet frames_with(const JudgedBurst& judged, const Outcome& outcome, FrameSet
     FrameSet out = 0;
     for (FrameSet left = which; left != 0;) {
         const unsigned i = take_first(left);
-        out |= FrameSet{std::bit_cast<std::uint32_t>(judged.outcomes[i]) == word} << i;
+        const bool same = std::bit_cast<std::uint32_t>(judged.outcomes[i]) == word;
+        out |= static_cast<FrameSet>(same) << i;
     }
     return out;
 }

@@ -18,8 +18,8 @@ struct WorkerState;
 // What its steps tell each other about a frame whose class acts upon a rule that names its ports.
 template <typename Address>
 struct NamedFrame {
-    Address subscriber;
-    Address far_end;
+    Address subscriber{};
+    Address far_end{};
     const ClassEntry* actions = nullptr;
     RuleSet named = 0;
     RuleSet smarthost = 0;  // not 0: the far end is one

@@ -45,7 +45,6 @@ struct WorkerState {
     const ImageView* image = nullptr;  // nullptr: no policy yet; set between bursts only
     const ShadowView* shadow =
         nullptr;  // nullptr: none; set with `image`, and only when there is one
-    Verdict before_policy = Verdict::pass;
     WorkerCounters* counters = nullptr;
     Slots slots;         // CounterHeader::slot_capacity, then one for each place of `active`
     ActiveTable active;  // may be empty
@@ -53,14 +52,15 @@ struct WorkerState {
     Inspection inspection;
     NamedFrames4 named4;  // of the stage that judges them, between its steps
     NamedFrames6 named6;
-    std::uint32_t first_active_slot = 0;
     ExemptionCounters* exemptions = nullptr;      // kOverlayPlaces
     ShadowCounters* shadow_counters = nullptr;    // kShadowBlocks
-    std::uint32_t now_s = 0;                      // coarse monotonic seconds, set between bursts
     ReadPlain read_plain = baseline::read_plain;  // isa.h has faster ones
     Observers observers;
     std::uint16_t port = 0;   // that the burst at hand came in by
     std::uint16_t queue = 0;  // and of which queue
+    std::uint32_t now_s = 0;  // coarse monotonic seconds, set between bursts
+    std::uint32_t first_active_slot = 0;
+    Verdict before_policy = Verdict::pass;
     JudgedBurst judged;
     StageNotes notes;
     // The header bytes of a frame whose first segment does not hold them.

@@ -71,8 +71,8 @@ TEST_CASE("a frame that fills a part is told, and read rightly before and after 
 
     constexpr std::uint64_t kFrames = std::uint64_t{1} << passed::kFramesBit;
     constexpr std::uint64_t kBytes = std::uint64_t{1} << (passed::kBytesBit - passed::kBytesShift);
-    constexpr std::uint32_t frames_bit = 1U << passed::kFramesBit;
-    constexpr std::uint32_t bytes_bit = 1U << passed::kBytesBit;
+    const std::uint32_t frames_bit = 1U << passed::kFramesBit;
+    const std::uint32_t bytes_bit = 1U << passed::kBytesBit;
     const Case cases[] = {
         {"neither", {3, 300}, 60, 0},
         {"half of the frames", {kFrames - 1, 500}, 60, frames_bit},
