@@ -101,12 +101,9 @@ struct Circumstances {
         , slots(state.slots)
         , outbound(direction == Direction::outbound) {}
 
-    // Asks for the slot's cache line, too.
     [[nodiscard, gnu::always_inline]] std::uint32_t
     slot_of(std::uint32_t pool, std::uint32_t subscriber_number) const noexcept {
-        const std::uint32_t slot = pools[pool].slot_base + subscriber_number;
-        rte_prefetch1(slots.sums() + slot);
-        return slot;
+        return pools[pool].slot_base + subscriber_number;
     }
 
     ScreenLanes screen;
@@ -260,6 +257,28 @@ ask_for_counters(const Slots& all, const U32x8& slots, const U32x8& named) noexc
     }
 }
 
+// The same, where slots are found one by one.
+class CounterRequests {
+public:
+    [[gnu::always_inline]] CounterRequests(const Slots& slots, const U32x8& named) noexcept
+        : sums_(slots.sums())
+        , dropped_(slots.dropped(slot_column(0))) {
+        store_lanes(named_.data(), named);
+    }
+
+    // For frame `i` of the eight.
+    [[gnu::always_inline]] void ask(unsigned i, std::uint32_t slot) const noexcept {
+        const void* const passed = sums_ + slot;
+        const void* const dropped = dropped_ + slot;
+        rte_prefetch1(named_[i] != 0 ? dropped : passed);
+    }
+
+private:
+    const PassedSums* sums_;
+    const SlotDropped* dropped_;
+    std::array<std::uint32_t, kLanes> named_{};
+};
+
 // Writes whose the packets are, and asks for their counters, if all are found but those that are no packets.
 [[gnu::always_inline]] inline bool write_owners(
     const Circumstances& around,
@@ -330,14 +349,18 @@ struct Ipv4 {
         OwnerLanes found;
         pools.look(subscribers, found);
         if (!write_owners(around, packets, found, named, owners)) [[unlikely]] {
-            find_owners(around, subscribers, owners);
+            find_owners(around, subscribers, {around.slots, named}, owners);
         }
         return {lanes_set(other), lanes_set(odd), lanes_set(named)};
     }
 
 private:
-    [[gnu::always_inline]] static void
-    find_owners(const Circumstances& around, const U32x8& subscribers, const Owners& out) noexcept {
+    [[gnu::always_inline]] static void find_owners(
+        const Circumstances& around,
+        const U32x8& subscribers,
+        const CounterRequests& counters,
+        const Owners& out
+    ) noexcept {
         std::array<std::uint32_t, kLanes> addresses{};
         store_lanes(addresses.data(), subscribers);
 #pragma GCC unroll 8
@@ -346,6 +369,7 @@ private:
             const std::uint32_t pool = find_pool4(around.roots4, around.trie4, address);
             out.pools[i] = pool;
             out.slots[i] = around.slot_of(pool, subscriber_number4(around.pools[pool], address));
+            counters.ask(i, out.slots[i]);
         }
     }
 };
@@ -376,7 +400,7 @@ struct Ipv6 {
         OwnerLanes found;
         pools.look({swap_bytes32(address[0]), swap_bytes32(address[1])}, found);
         if (!write_owners(around, packets, found, named, owners)) [[unlikely]] {
-            find_owners(around, packets, address_at, owners);
+            find_owners(around, packets, address_at, {around.slots, named}, owners);
         }
         return {lanes_set(other), lanes_set(odd), lanes_set(named)};
     }
@@ -395,6 +419,7 @@ private:
         const Circumstances& around,
         const Packets& packets,
         std::ptrdiff_t address_at,
+        const CounterRequests& counters,
         const Owners& out
     ) noexcept {
 #pragma GCC unroll 8
@@ -404,6 +429,7 @@ private:
             const std::uint32_t pool = find_pool(around.image, Family::ipv6, address);
             out.pools[i] = pool;
             out.slots[i] = around.slot_of(pool, subscriber_number(around.pools[pool], address));
+            counters.ask(i, out.slots[i]);
         }
     }
 };
