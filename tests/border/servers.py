@@ -53,6 +53,8 @@ state directory = {folder}/state
 cache directory = {folder}/cache
 pid directory = {folder}/pid
 ncalrpc dir = {folder}/ncalrpc
+# Else all nmbd of a machine have one place for it, and of two that start at once one ends.
+nmbd:socket dir = {folder}/nmbd
 log file = {folder}/log.%m
 local master = no
 [share]
@@ -116,7 +118,7 @@ class Samba:
 
     def __init__(self, border, namespace, folder, name):
         self._folder = folder / name
-        for part in ("private", "lock", "state", "cache", "pid", "ncalrpc", "share"):
+        for part in ("private", "lock", "state", "cache", "pid", "ncalrpc", "nmbd", "share"):
             (self._folder / part).mkdir(parents=True)
         (self._folder / "share" / "file.txt").write_text(self.CONTENT)
         self.config = self._folder / "smb.conf"
