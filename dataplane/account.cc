@@ -135,18 +135,6 @@ void watch(WorkerState& state, FrameSet frames) noexcept {
     }
 }
 
-// The frames of `which` whose outcome is `outcome`.
-FrameSet frames_with(const JudgedBurst& judged, const Outcome& outcome, FrameSet which) noexcept {
-    const auto word = std::bit_cast<std::uint32_t>(outcome);
-    FrameSet out = 0;
-    for (FrameSet left = which; left != 0;) {
-        const unsigned i = take_first(left);
-        const bool same = std::bit_cast<std::uint32_t>(judged.outcomes[i]) == word;
-        out |= static_cast<FrameSet>(same) << i;
-    }
-    return out;
-}
-
 // Once in about a thousand frames: not among the instructions of those between.
 [[gnu::noinline, gnu::cold]] void
 note_changes(const WorkerState& state, std::uint32_t slot, unsigned side) noexcept {
@@ -164,38 +152,58 @@ note_changes(const WorkerState& state, std::uint32_t slot, unsigned side) noexce
     }
 }
 
-// Counts notable frames with one outcome for their subscribers, if that is counted by subscriber: drops for other reasons
-// than a rule are nobody's. Returns their bytes.
-std::uint64_t count_for_subscribers(
+// Frames with one outcome.
+struct Alike {
+    FrameSet frames = 0;
+    std::uint64_t bytes = 0;
+};
+
+// Calls `count(i)` for each frame of `which` whose outcome is `outcome`.
+template <typename Count>
+[[gnu::always_inline]] inline Alike for_each_alike(
+    const JudgedBurst& judged,
+    const Outcome& outcome,
+    FrameSet which,
+    Count&& count
+) noexcept {
+    const auto word = std::bit_cast<std::uint32_t>(outcome);
+    Alike out{which, 0};
+    for (FrameSet left = which; left != 0;) {
+        const unsigned i = take_first(left);
+        if (std::bit_cast<std::uint32_t>(judged.outcomes[i]) != word) {
+            out.frames &= ~frame_bit(i);
+            continue;
+        }
+        out.bytes += judged.lengths[i];
+        count(i);
+    }
+    return out;
+}
+
+// Counts those of `which` whose outcome is `outcome` for their subscribers, if that is counted by subscriber: drops for other
+// reasons than a rule are nobody's.
+Alike count_for_subscribers(
     WorkerState& state,
     Direction direction,
     const Outcome& outcome,
-    FrameSet frames
+    FrameSet which
 ) noexcept {
     const JudgedBurst& judged = state.judged;
-    const unsigned side = index_of(direction);
-    std::uint64_t bytes = 0;
     if (outcome.verdict == Verdict::pass) {
-        for (FrameSet left = frames; left != 0;) {
-            const unsigned i = take_first(left);
-            bytes += judged.lengths[i];
-            count_passed(state, judged.slots[i], side, judged.lengths[i]);
-        }
-        return bytes;
+        return for_each_alike(judged, outcome, which, [&](unsigned i) {
+            count_passed(state, judged.slots[i], index_of(direction), judged.lengths[i]);
+        });
     }
-    SlotDropped* const column =
-        outcome.rule == kNoRule ? nullptr : state.slots.dropped(slot_column(outcome.rule));
-    for (FrameSet left = frames; left != 0;) {
-        const unsigned i = take_first(left);
-        bytes += judged.lengths[i];
-        if (column != nullptr) {
-            SlotDropped& dropped = column[judged.slots[i]];
-            dropped.frames.add(1);
-            dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
-            dropped.bytes.add(judged.lengths[i]);
-        }
+    if (outcome.rule == kNoRule) {
+        return for_each_alike(judged, outcome, which, [](unsigned) {});
     }
-    return bytes;
+    SlotDropped* const column = state.slots.dropped(slot_column(outcome.rule));
+    return for_each_alike(judged, outcome, which, [&](unsigned i) {
+        SlotDropped& dropped = column[judged.slots[i]];
+        dropped.frames.add(1);
+        dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
+        dropped.bytes.add(judged.lengths[i]);
+    });
 }
 
 // What is noted of frames with one outcome beside their counters.
@@ -235,18 +243,17 @@ NotableBytes count_notable(WorkerState& state, Direction direction) noexcept {
     NotableBytes out;
     for (FrameSet left = judged.notable; left != 0;) {
         const Outcome outcome = judged.outcomes[static_cast<unsigned>(std::countr_zero(left))];
-        const FrameSet frames = frames_with(judged, outcome, left);
-        left &= ~frames;
-        const std::uint64_t bytes = count_for_subscribers(state, direction, outcome, frames);
+        const Alike alike = count_for_subscribers(state, direction, outcome, left);
+        left &= ~alike.frames;
         const Tally tally{
             outcome,
-            static_cast<unsigned>(std::popcount(frames)),
-            bytes,
-            static_cast<unsigned>(std::popcount(frames & judged.initial_syns))};
+            static_cast<unsigned>(std::popcount(alike.frames)),
+            alike.bytes,
+            static_cast<unsigned>(std::popcount(alike.frames & judged.initial_syns))};
         count(*state.counters, index_of(direction), tally);
-        note_beside(state, direction, outcome, frames);
-        out.all += bytes;
-        out.dropped += outcome.verdict == Verdict::drop ? bytes : 0;
+        note_beside(state, direction, outcome, alike.frames);
+        out.all += alike.bytes;
+        out.dropped += outcome.verdict == Verdict::drop ? alike.bytes : 0;
     }
     return out;
 }

@@ -18,8 +18,31 @@ std::uint64_t total_bytes(std::span<rte_mbuf* const> frames) noexcept {
     return bytes;
 }
 
+// Whether the frame is one buffer of its own that nobody else holds. Drivers deliver almost all like that.
+bool is_whole(const rte_mbuf* frame) noexcept {
+    return (static_cast<unsigned>(rte_mbuf_refcnt_read(frame) == 1)
+            & static_cast<unsigned>(frame->nb_segs == 1)
+            & static_cast<unsigned>(RTE_MBUF_DIRECT(frame)))
+           != 0;
+}
+
+// As rte_pktmbuf_free_bulk(), which reads the second cache line of every frame.
 void discard(std::span<rte_mbuf*> frames) noexcept {
-    rte_pktmbuf_free_bulk(frames.data(), static_cast<unsigned>(frames.size()));
+    const auto count = static_cast<unsigned>(frames.size());
+    if (count == 0) {
+        return;
+    }
+    rte_mempool* const pool = frames.front()->pool;
+    unsigned whole = 1;
+    for (const rte_mbuf* frame : frames) {
+        whole &=
+            static_cast<unsigned>(is_whole(frame)) & static_cast<unsigned>(frame->pool == pool);
+    }
+    if (whole != 0) [[likely]] {
+        rte_mempool_put_bulk(pool, reinterpret_cast<void* const*>(frames.data()), count);
+    } else {
+        rte_pktmbuf_free_bulk(frames.data(), count);
+    }
 }
 
 // `bytes` are those of all frames: when they are sent they are no longer ours to ask.

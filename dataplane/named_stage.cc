@@ -82,6 +82,7 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
     const PlainEnd near = outbound ? PlainEnd::source : PlainEnd::destination;
     const PlainEnd far = outbound ? PlainEnd::destination : PlainEnd::source;
     const bool tunnels = image.header->tunnels != 0;
+    constexpr std::uint32_t kIpBytes = family == Family::ipv4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
     FrameSet maybe_tunnels = 0;
     FrameSet initial_syns = 0;
     FrameSet notable = 0;
@@ -90,18 +91,23 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
     while (which != 0) {
         const unsigned i = take_first(which);
         const std::uint8_t* const header = state.notes.ip_headers[i];
-        const PlainPorts ports = read_plain_ports(family, header);
-        if (tunnels && ports.transport == Transport::udp
-            && is_tunnel_port(ports.source_port, ports.destination_port)) {
+        const std::uint8_t* const ports = header + kIpBytes;
+        const Transport transport = plain_transport(family, header);
+        if (tunnels && transport == Transport::udp
+            && is_tunnel_port(load_be16(ports), load_be16(ports + 2))) {
             maybe_tunnels |= frame_bit(i);
             continue;
         }
-        const RuleSet named = rules_of_ports(image, direction, ports);
+        const RuleSet named = rules_of_header(image, direction, transport, ports);
         if (named == 0) {
             continue;
         }
         const ClassEntry& actions = actions_of(image, state.judged.pools[i]);
-        initial_syns |= FrameSet{ports.initial_syn} << i;
+        initial_syns |=
+            static_cast<FrameSet>(
+                transport == Transport::tcp && is_initial_syn(ports[wire::kTcpFlagsOffset])
+            )
+            << i;
         notable |= frame_bit(i);
         if (acting_rules(actions, named) == 0) {
             state.judged.outcomes[i] = class_allows(named);

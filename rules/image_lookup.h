@@ -7,7 +7,7 @@
 
 namespace portcullis {
 
-// Which rules name the ports of `ends`, a Key or PlainPorts. Two loads in L1 a port; empty for almost every frame.
+// Which rules name the ports of `ends`, a Key. Two loads in L1 a port; empty for almost every frame.
 template <typename Ends>
 [[nodiscard]] inline RuleSet
 rules_of_ports(const ImageView& image, Direction direction, const Ends& ends) noexcept {
@@ -19,6 +19,25 @@ rules_of_ports(const ImageView& image, Direction direction, const Ends& ends) no
     unsigned out = rules_at(maps[1], ends.destination_port);
     if (!image.screens[index_of(direction)].sources.all().empty()) {
         out |= rules_at(maps[0], ends.source_port);
+    }
+    return static_cast<RuleSet>(out);
+}
+
+// The same of a TCP or UDP header, which begins with its ports.
+[[nodiscard]] inline RuleSet rules_of_header(
+    const ImageView& image,
+    Direction direction,
+    Transport transport,
+    const std::uint8_t* header
+) noexcept {
+    const auto& maps =
+        image.header->port_maps[index_of(direction)][static_cast<unsigned>(transport)];
+    const auto rules_at = [&image](const PortMap& map, const std::uint8_t* port) -> unsigned {
+        return image.port_pages[map.page_of[port[0]]].rules[port[1]];
+    };
+    unsigned out = rules_at(maps[1], header + 2);
+    if (!image.screens[index_of(direction)].sources.all().empty()) {
+        out |= rules_at(maps[0], header);
     }
     return static_cast<RuleSet>(out);
 }

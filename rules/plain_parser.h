@@ -4,7 +4,7 @@
 // other). Runs on workers.
 //
 // dataplane/plain_stage.cc recognises the same shapes in whole bursts; here is what is read of one frame: parse_plain
-// writes the whole key, read_plain_ports what a rule is looked up by.
+// writes the whole key, the others what a rule is looked up by.
 #pragma once
 
 #include "rules/byte_order.h"
@@ -37,30 +37,14 @@ inline constexpr Key kPlainUdp6 = plain_key(Family::ipv6, Transport::udp);
 inline constexpr std::uint32_t kPlainBytesMin4 = wire::kIpv4Bytes + wire::kUdpBytes;
 inline constexpr std::uint32_t kPlainBytesMin6 = wire::kIpv6Bytes + wire::kUdpBytes;
 
-// What a rule is looked up by, of a plain packet.
-struct PlainPorts {
-    std::uint16_t source_port = 0;
-    std::uint16_t destination_port = 0;
-    Transport transport = Transport::none;
-    bool initial_syn = false;
-};
+// Of the plain packet of `family` whose IP header stands at `header`: TCP or UDP.
+[[nodiscard]] inline Transport plain_transport(Family family, const std::uint8_t* header) noexcept {
+    return header[family == Family::ipv4 ? 9 : 6] == wire::kTcp ? Transport::tcp : Transport::udp;
+}
 
-// Of the plain packet of `family` whose IP header stands at `header`.
-[[nodiscard]] inline PlainPorts
-read_plain_ports(Family family, const std::uint8_t* header) noexcept {
-    PlainPorts out;
-    const bool ipv4 = family == Family::ipv4;
-    const std::uint8_t* const ports = header + (ipv4 ? wire::kIpv4Bytes : wire::kIpv6Bytes);
-    out.source_port = load_be16(ports);
-    out.destination_port = load_be16(ports + 2);
-    if (header[ipv4 ? 9 : 6] == wire::kTcp) {
-        const std::uint8_t flags = ports[wire::kTcpFlagsOffset];
-        out.transport = Transport::tcp;
-        out.initial_syn = (flags & (wire::kTcpFlagSyn | wire::kTcpFlagAck)) == wire::kTcpFlagSyn;
-    } else {
-        out.transport = Transport::udp;
-    }
-    return out;
+// Whether a TCP segment with these flags begins a connection.
+[[nodiscard]] constexpr bool is_initial_syn(std::uint8_t flags) noexcept {
+    return (flags & (wire::kTcpFlagSyn | wire::kTcpFlagAck)) == wire::kTcpFlagSyn;
 }
 
 enum class PlainEnd : std::uint8_t {
@@ -100,8 +84,7 @@ static_assert(
     key.source_port = load_be16(header);
     key.destination_port = load_be16(header + 2);
     if (protocol == wire::kTcp) {
-        const std::uint8_t flags = header[wire::kTcpFlagsOffset];
-        key.initial_syn = (flags & (wire::kTcpFlagSyn | wire::kTcpFlagAck)) == wire::kTcpFlagSyn;
+        key.initial_syn = is_initial_syn(header[wire::kTcpFlagsOffset]);
         return true;
     }
     return tunnels == 0 || !is_tunnel_port(key.source_port, key.destination_port);
