@@ -1,6 +1,7 @@
 // Frames through real ports, as a worker moves them: DPDK's ring port, which takes as many frames as it has
 // room for and refuses the others.
 #include "dataplane/eal.h"
+#include "dataplane/egress.h"
 #include "dataplane/port.h"
 #include "dataplane/rejecter.h"
 #include "dataplane/running_policy.h"
@@ -16,6 +17,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -214,6 +216,77 @@ TEST_CASE("frames cross in both directions, unchanged, and dropped ones do not")
     CHECK(std::memcmp(rte_pktmbuf_mtod(frame, const void*), web.data(), web.size()) == 0);
     rte_pktmbuf_free(frame);
     CHECK(bench.frames_out_of_sight() == 0);
+}
+
+// Most dropped frames are one buffer of one pool, and go back to it together: these are not.
+TEST_CASE("dropped frames of every kind are freed once, each where it comes from") {
+    (void)eal();
+    constexpr unsigned kBuffers = 63;
+    const auto make_pool = [](const char* name) {
+        return std::unique_ptr<rte_mempool, decltype(&rte_mempool_free)>(
+            rte_pktmbuf_pool_create(name, kBuffers, 0, 0, 2176, 0), &rte_mempool_free
+        );
+    };
+    const auto one = make_pool("one");
+    const auto other = make_pool("other");
+    REQUIRE(one != nullptr);
+    REQUIRE(other != nullptr);
+    const auto free_in = [](const auto& pool) {
+        return rte_mempool_avail_count(pool.get());
+    };
+    const auto frame_of = [](const auto& pool) {
+        return rte_pktmbuf_alloc(pool.get());
+    };
+    const auto drop_all = [](const std::vector<rte_mbuf*>& frames) {
+        Burst burst;
+        for (rte_mbuf* frame : frames) {
+            burst.push(frame);
+        }
+        auto judged = std::make_unique<JudgedBurst>();
+        judged->dropped = first_frames(burst.size());
+        WorkerCounters counters{};
+        let_out({}, Direction::outbound, *judged, burst, counters);
+        CHECK(burst.empty());
+    };
+
+    SECTION("plain ones") {
+        drop_all({frame_of(one), frame_of(one), frame_of(one)});
+    }
+    SECTION("of two pools") {
+        drop_all({frame_of(one), frame_of(other), frame_of(one)});
+    }
+    SECTION("of two buffers") {
+        rte_mbuf* const frame = frame_of(one);
+        REQUIRE(rte_pktmbuf_chain(frame, frame_of(one)) == 0);
+        drop_all({frame_of(one), frame});
+    }
+    SECTION("one that somebody else holds, too") {
+        rte_mbuf* const frame = frame_of(one);
+        rte_mbuf_refcnt_update(frame, 1);
+        drop_all({frame_of(one), frame});
+        CHECK(free_in(one) == kBuffers - 1);
+        CHECK(rte_mbuf_refcnt_read(frame) == 1);
+        rte_pktmbuf_free(frame);
+    }
+    SECTION("one whose bytes lie in another buffer") {
+        rte_mbuf* const frame = frame_of(one);
+        rte_mbuf* const clone = rte_pktmbuf_clone(frame, other.get());
+        REQUIRE(clone != nullptr);
+        rte_pktmbuf_free(frame);  // the clone still holds it
+        CHECK(free_in(one) == kBuffers - 1);
+        drop_all({frame_of(other), clone});
+    }
+    CHECK(free_in(one) == kBuffers);
+    CHECK(free_in(other) == kBuffers);
+    // Whoever takes them all gets each once, as new.
+    std::vector<rte_mbuf*> all(kBuffers);
+    REQUIRE(rte_pktmbuf_alloc_bulk(one.get(), all.data(), kBuffers) == 0);
+    std::ranges::sort(all);
+    CHECK(std::ranges::adjacent_find(all) == all.end());
+    CHECK(std::ranges::all_of(all, [](const rte_mbuf* frame) {
+        return frame->nb_segs == 1 && frame->next == nullptr && rte_mbuf_refcnt_read(frame) == 1;
+    }));
+    rte_pktmbuf_free_bulk(all.data(), kBuffers);
 }
 
 // At 2^10 frames and at 2^20 bytes (rules/slot_counters.h).
