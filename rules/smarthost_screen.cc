@@ -2,6 +2,8 @@
 
 #include "rules/image.h"
 
+#include <bitset>
+
 namespace portcullis {
 
 void SmarthostScreen::add(std::uint32_t address, unsigned length) noexcept {
@@ -13,6 +15,12 @@ void SmarthostScreen::add(std::uint32_t address, unsigned length) noexcept {
     }
 }
 
+namespace {
+
+constexpr unsigned kShortLength = 12;  // shorter prefixes have several blocks
+
+}  // namespace
+
 SmarthostScreen
 smarthost_screen(std::span<const PrefixTable> tables, const PrefixEntry4* entries) noexcept {
     SmarthostScreen out;
@@ -20,9 +28,20 @@ smarthost_screen(std::span<const PrefixTable> tables, const PrefixEntry4* entrie
         const std::span places(
             entries + table.first_entry, std::size_t{table.slot_mask} + kProbesMax
         );
+        // A prefix of many blocks is added once, however often an image repeats it: the work is bounded by its bytes.
+        std::bitset<std::size_t{1} << kShortLength> added;
         for (const PrefixEntry4& entry : places) {
-            if (entry.rules != 0) {
+            if (entry.rules == 0) {
+                continue;
+            }
+            if (table.length >= kShortLength) {
                 out.add(entry.address, table.length);
+                continue;
+            }
+            const std::uint64_t number = std::uint64_t{entry.address} >> (32U - table.length);
+            if (!added[number]) {
+                added[number] = true;
+                out.add(static_cast<std::uint32_t>(number << (32U - table.length)), table.length);
             }
         }
     }

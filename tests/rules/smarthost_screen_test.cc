@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstdint>
+#include <vector>
 
 using namespace portcullis;
 using namespace portcullis::test;
@@ -57,6 +58,29 @@ TEST_CASE("a screen has the blocks of what was added, and no other") {
     CHECK(everything.may_have(0));
     CHECK(everything.may_have(0x8000'0000));
     CHECK(everything.may_have(0xFFFF'FFFF));
+}
+
+TEST_CASE("an image that repeats a short prefix, and leaves host bits in it, has its blocks") {
+    std::vector<PrefixEntry4> entries((1U << 16U) + kProbesMax, PrefixEntry4{0x9234'5678, 1, 0});
+    entries[7].address = 0x2000'0001;
+    entries[8].rules = 0;
+    entries[8].address = 0x4000'0000;
+    for (const unsigned length : {3U, 12U}) {
+        INFO("length " << length);
+        PrefixTable table;
+        table.slot_mask = (1U << 16U) - 1;
+        table.length = static_cast<std::uint8_t>(length);
+        const SmarthostScreen screen = smarthost_screen({&table, 1}, entries.data());
+        const bool is_short = length == 3;
+        CHECK(screen.may_have(0x9230'0000));
+        CHECK(screen.may_have(0x2000'0000));
+        CHECK(screen.may_have(0x8000'0000) == is_short);
+        CHECK(screen.may_have(0x9FFF'FFFF) == is_short);
+        CHECK(screen.may_have(0x3FFF'FFFF) == is_short);
+        CHECK(!screen.may_have(0xA000'0000));
+        CHECK(!screen.may_have(0x4000'0000));
+        CHECK(!screen.may_have(0x1FFF'FFFF));
+    }
 }
 
 TEST_CASE("the screens of random policies have all their smarthosts") {
