@@ -63,8 +63,8 @@ struct Version<Family::ipv6> {
 
     static const auto& smarthosts(const ImageView& image) noexcept { return image.smarthosts6; }
 
-    static bool may_be_smarthost(const ImageView& /*image*/, const Address& /*address*/) noexcept {
-        return true;
+    static bool may_be_smarthost(const ImageView& image, const Address& /*address*/) noexcept {
+        return !image.smarthosts6.tables.empty();
     }
 
     template <typename Sets>
@@ -73,16 +73,53 @@ struct Version<Family::ipv6> {
     }
 };
 
-// Which rules name the ports, and which of them the class acts upon. Returns frames that may carry a tunnel.
+// Whether any subscriber of the family is exempt from a rule.
+template <Family family>
+bool may_be_exempt(const ImageView& image) noexcept {
+    return !Version<family>::exemptions(image).tables.empty()
+           || (image.overlay != nullptr
+               && !Version<family>::exemptions(*image.overlay).tables.empty());
+}
+
+// What becomes of frames, to be told to the next stages.
+class Outcomes {
+public:
+    explicit Outcomes(WorkerState& state) noexcept
+        : judged_(state.judged)
+        , slots_(state.slots) {}
+
+    // Of frame `i`.
+    void set(unsigned i, const Outcome& outcome) noexcept {
+        judged_.outcomes[i] = outcome;
+        dropped_ |= FrameSet{outcome.verdict == Verdict::drop} << i;
+        ask_for_counters(slots_, judged_.slots[i], outcome);
+    }
+
+    // Of all frames that were set; once.
+    void tell() noexcept { judged_.dropped |= dropped_; }
+
+private:
+    JudgedBurst& judged_;
+    const Slots slots_;
+    FrameSet dropped_ = 0;
+};
+
+// Which rules name the ports, and which of them the class acts upon. Judges what neither a smarthost nor an exemption can
+// save, and gathers the rest. Returns frames that may carry a tunnel.
 template <Family family>
 FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcept {
     auto& out = Version<family>::frames(state);
     const ImageView& image = *state.image;
+    const PortRules rules(image, direction);
+    const PoolEntry* const pools = image.pools;
+    const auto& classes = image.header->classes;
+    const bool exempt = may_be_exempt<family>(image);
     const bool outbound = direction == Direction::outbound;
     const PlainEnd near = outbound ? PlainEnd::source : PlainEnd::destination;
     const PlainEnd far = outbound ? PlainEnd::destination : PlainEnd::source;
     const bool tunnels = image.header->tunnels != 0;
     constexpr std::uint32_t kIpBytes = family == Family::ipv4 ? wire::kIpv4Bytes : wire::kIpv6Bytes;
+    Outcomes outcomes(state);
     FrameSet maybe_tunnels = 0;
     FrameSet initial_syns = 0;
     FrameSet notable = 0;
@@ -98,11 +135,11 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
             maybe_tunnels |= frame_bit(i);
             continue;
         }
-        const RuleSet named = rules_of_header(image, direction, transport, ports);
+        const RuleSet named = rules.of_header(transport, ports);
         if (named == 0) {
             continue;
         }
-        const ClassEntry& actions = actions_of(image, state.judged.pools[i]);
+        const ClassEntry& actions = classes[pools[state.judged.pools[i]].service_class.value];
         initial_syns |=
             static_cast<FrameSet>(
                 transport == Transport::tcp && is_initial_syn(ports[wire::kTcpFlagsOffset])
@@ -110,21 +147,27 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
             << i;
         notable |= frame_bit(i);
         if (acting_rules(actions, named) == 0) {
-            state.judged.outcomes[i] = class_allows(named);
-            ask_for_counters(state.slots, state.judged.slots[i], state.judged.outcomes[i]);
+            outcomes.set(i, class_allows(named));
+            continue;
+        }
+        const auto far_end = Version<family>::read_address(header, far);
+        const bool to_smarthost = Version<family>::may_be_smarthost(image, far_end);
+        if (!exempt && !to_smarthost) {
+            outcomes.set(i, weigh_rules(actions, named, 0, 0));
             continue;
         }
         auto& frame = out.frames[count];
         frame.subscriber = Version<family>::read_address(header, near);
-        frame.far_end = Version<family>::read_address(header, far);
+        frame.far_end = far_end;
         frame.actions = &actions;
         frame.named = named;
         frame.smarthost = 0;
         frame.exempted = 0;
         frame.index = static_cast<std::uint8_t>(i);
-        far_ends |= FrameSet{Version<family>::may_be_smarthost(image, frame.far_end)} << count;
+        far_ends |= FrameSet{to_smarthost} << count;
         ++count;
     }
+    outcomes.tell();
     out.count = count;
     out.far_ends = far_ends;
     state.judged.initial_syns |= initial_syns;
@@ -177,17 +220,15 @@ FrameSet judge_family(WorkerState& state, Direction direction, FrameSet which) n
     if (image.overlay != nullptr) {
         add_exemptions(*image.overlay);
     }
-    FrameSet dropped = 0;
+    Outcomes outcomes(state);
     for (const Frame& frame : frames) {
         const RuleSet to_smarthost =
             frame.smarthost != 0 ? image.header->smarthost_rules : RuleSet{0};
-        const Outcome outcome =
-            weigh_rules(*frame.actions, frame.named, to_smarthost, frame.exempted);
-        state.judged.outcomes[frame.index] = outcome;
-        dropped |= outcome.verdict == Verdict::drop ? frame_bit(frame.index) : 0;
-        ask_for_counters(state.slots, state.judged.slots[frame.index], outcome);
+        outcomes.set(
+            frame.index, weigh_rules(*frame.actions, frame.named, to_smarthost, frame.exempted)
+        );
     }
-    state.judged.dropped |= dropped;
+    outcomes.tell();
     return maybe_tunnels;
 }
 

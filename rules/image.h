@@ -46,6 +46,9 @@ struct PortMap {
     std::array<std::uint16_t, 256> page_of{};
 };
 
+// By transport: of source ports, then of destination ports.
+using PortMaps = std::array<std::array<PortMap, 2>, kTransportCount>;
+
 enum class PortSide : std::uint8_t {
     source,
     destination
@@ -135,7 +138,7 @@ struct ImageHeader {
     std::uint64_t skip_value_high = 0;
     std::uint32_t skip_bytes6 = 0;
     std::uint32_t reserved3 = 0;
-    std::array<std::array<std::array<PortMap, 2>, kTransportCount>, kDirectionCount> port_maps{};
+    std::array<PortMaps, kDirectionCount> port_maps{};
     std::array<ClassEntry, kClassesMax> classes{};
     // Payload signatures are rules without ports. Which rules recognise each PayloadProtocol, which classes act upon
     // any (bit c: class c; 0: no frame is looked into), and which leave a server's port alone.

@@ -3,43 +3,57 @@
 
 #include "rules/image.h"
 
+#include <array>
 #include <cstdint>
 
 namespace portcullis {
 
-// Which rules name the ports of `ends`, a Key. Two loads in L1 a port; empty for almost every frame.
+// Which rules name ports of frames of one direction. Two loads in L1 a port; empty for almost every frame.
+class PortRules {
+public:
+    PortRules(const ImageView& image, Direction direction) noexcept
+        : maps_(image.header->port_maps[index_of(direction)])
+        , pages_(image.port_pages)
+        , of_sources_(!image.screens[index_of(direction)].sources.all().empty()) {}
+
+    // Of a TCP or UDP header, which begins with its ports.
+    [[nodiscard]] RuleSet
+    of_header(Transport transport, const std::uint8_t* header) const noexcept {
+        const auto& maps = maps_[static_cast<unsigned>(transport)];
+        unsigned out = at(maps[1], header[2], header[3]);
+        if (of_sources_) {
+            out |= at(maps[0], header[0], header[1]);
+        }
+        return static_cast<RuleSet>(out);
+    }
+
+    // Of a key, or what else has its ports.
+    template <typename Ends>
+    [[nodiscard]] RuleSet of_ends(const Ends& ends) const noexcept {
+        const std::array<std::uint8_t, 4> header{
+            static_cast<std::uint8_t>(ends.source_port >> 8U),
+            static_cast<std::uint8_t>(ends.source_port),
+            static_cast<std::uint8_t>(ends.destination_port >> 8U),
+            static_cast<std::uint8_t>(ends.destination_port)};
+        return of_header(ends.transport, header.data());
+    }
+
+private:
+    [[nodiscard]] unsigned
+    at(const PortMap& map, std::uint8_t high, std::uint8_t low) const noexcept {
+        return pages_[map.page_of[high]].rules[low];
+    }
+
+    const PortMaps& maps_;
+    const PortPage* pages_;
+    bool of_sources_;
+};
+
+// The same of the ports of `ends`, a Key.
 template <typename Ends>
 [[nodiscard]] inline RuleSet
 rules_of_ports(const ImageView& image, Direction direction, const Ends& ends) noexcept {
-    const auto& maps =
-        image.header->port_maps[index_of(direction)][static_cast<unsigned>(ends.transport)];
-    const auto rules_at = [&image](const PortMap& map, std::uint16_t port) -> unsigned {
-        return image.port_pages[map.page_of[port >> 8U]].rules[port & 0xFFU];
-    };
-    unsigned out = rules_at(maps[1], ends.destination_port);
-    if (!image.screens[index_of(direction)].sources.all().empty()) {
-        out |= rules_at(maps[0], ends.source_port);
-    }
-    return static_cast<RuleSet>(out);
-}
-
-// The same of a TCP or UDP header, which begins with its ports.
-[[nodiscard]] inline RuleSet rules_of_header(
-    const ImageView& image,
-    Direction direction,
-    Transport transport,
-    const std::uint8_t* header
-) noexcept {
-    const auto& maps =
-        image.header->port_maps[index_of(direction)][static_cast<unsigned>(transport)];
-    const auto rules_at = [&image](const PortMap& map, const std::uint8_t* port) -> unsigned {
-        return image.port_pages[map.page_of[port[0]]].rules[port[1]];
-    };
-    unsigned out = rules_at(maps[1], header + 2);
-    if (!image.screens[index_of(direction)].sources.all().empty()) {
-        out |= rules_at(maps[0], header);
-    }
-    return static_cast<RuleSet>(out);
+    return PortRules(image, direction).of_ends(ends);
 }
 
 // The byte of an address at `index` (0 is the first).
