@@ -50,12 +50,7 @@ bool was_touched(const Slots::Slot& slot) noexcept {
             return true;
         }
     }
-    for (unsigned column = 0; column < kSlotColumns; ++column) {
-        if (slot.dropped[column].frames.read() != 0) {
-            return true;
-        }
-    }
-    return false;
+    return slot.has_dropped();
 }
 
 void add(FrameTotals& sum, const FrameCounter& counter) noexcept {

@@ -29,7 +29,7 @@ public:
             const auto entries = counters.active_entries(worker);
             const auto slots = counters.active_slots(worker);
             for (std::uint32_t place = first; place < end && place < slots.size(); ++place) {
-                if (!has_drops(slots[place])) [[likely]] {
+                if (!slots[place].has_dropped()) [[likely]] {
                     continue;
                 }
                 if (const auto now = read_active(entries[place], slots[place])) {
@@ -61,10 +61,6 @@ private:
     static constexpr std::size_t kPlacesPerPage = 32;
     using Page = std::array<Counted, kPlacesPerPage>;
     using Pages = std::vector<std::unique_ptr<Page>>;  // nullptr where nothing was dropped
-
-    [[nodiscard]] static bool has_drops(const SlotsView::Slot& slot) noexcept {
-        return (slot.dropped[0].bytes.read() | slot.dropped[1].bytes.read()) != 0;
-    }
 
     [[nodiscard]] ColumnTotals
     difference(unsigned worker, std::uint32_t place, const ActiveSubscriber& now);

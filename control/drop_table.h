@@ -54,7 +54,7 @@ using ColumnTotals = std::array<DropBooks, kSlotColumns>;
 struct DropEntry {
     DropBooks books;
     std::uint64_t counted_bytes = 0;
-    std::uint32_t counted_frames = 0;  // modulo 2^32, as in SlotDropped
+    std::uint32_t counted_frames = 0;  // modulo 2^32, as slots count them
     std::uint32_t counted_flows = 0;
 };
 

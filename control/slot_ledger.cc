@@ -18,11 +18,7 @@ bool SlotLedger::sum_step(
         const std::uint32_t last =
             std::min(first + count, static_cast<std::uint32_t>(slots.size()));
         for (std::uint32_t slot = first; slot < last; ++slot) {
-            const auto dropped = slots[slot].dropped;
-            // Bytes do not wrap: where there are none, nothing was dropped.
-            const std::array<std::uint64_t, 2> bytes = {
-                dropped[0].bytes.read(), dropped[1].bytes.read()};
-            if ((bytes[0] | bytes[1]) == 0) [[likely]] {
+            if (!slots[slot].has_dropped()) [[likely]] {
                 continue;
             }
             if (!any) {
@@ -31,9 +27,10 @@ bool SlotLedger::sum_step(
             }
             for (unsigned column = 0; column < DropTable::kColumns; ++column) {
                 Sum& sum = step_[slot - first][column];
-                sum.bytes += bytes[column];
-                sum.frames += dropped[column].frames.read();
-                sum.flows += dropped[column].flows.read();
+                const DropTotals dropped = slots[slot].dropped(column);
+                sum.bytes += dropped.bytes;
+                sum.frames += static_cast<std::uint32_t>(dropped.frames);
+                sum.flows += static_cast<std::uint32_t>(dropped.flows);
             }
         }
     }

@@ -137,8 +137,14 @@ void watch(WorkerState& state, FrameSet frames) noexcept {
 
 // Once in about a thousand frames: not among the instructions of those between.
 [[gnu::noinline, gnu::cold]] void
-note_changes(const WorkerState& state, std::uint32_t slot, unsigned side) noexcept {
-    state.slots[slot].note_changes(side);
+note_passed(const WorkerState& state, std::uint32_t slot, unsigned side) noexcept {
+    state.slots[slot].note_passed(side);
+}
+
+// Once in 2^15 frames.
+[[gnu::noinline, gnu::cold]] void
+note_dropped(const WorkerState& state, std::uint32_t slot, unsigned column) noexcept {
+    state.slots[slot].note_dropped(column);
 }
 
 [[gnu::always_inline]] inline void count_passed(
@@ -148,7 +154,7 @@ note_changes(const WorkerState& state, std::uint32_t slot, unsigned side) noexce
     std::uint32_t bytes
 ) noexcept {
     if ((state.slots.count_passed(slot, side, bytes) & passed::kNotedBits) != 0) [[unlikely]] {
-        note_changes(state, slot, side);
+        note_passed(state, slot, side);
     }
 }
 
@@ -197,12 +203,15 @@ Alike count_for_subscribers(
     if (outcome.rule == kNoRule) {
         return for_each_alike(judged, outcome, which, [](unsigned) {});
     }
-    SlotDropped* const column = state.slots.dropped(slot_column(outcome.rule));
+    const unsigned column = slot_column(outcome.rule);
+    DroppedWord* const sums = state.slots.dropped(column);
     return for_each_alike(judged, outcome, which, [&](unsigned i) {
-        SlotDropped& dropped = column[judged.slots[i]];
-        dropped.frames.add(1);
-        dropped.flows.add(static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U));
-        dropped.bytes.add(judged.lengths[i]);
+        const std::uint32_t slot = judged.slots[i];
+        const auto flows = static_cast<std::uint32_t>((judged.initial_syns >> i) & 1U);
+        const std::uint64_t changed = count_dropped(sums[slot], flows, judged.lengths[i]);
+        if ((changed & dropped::kNotedBits) != 0) [[unlikely]] {
+            note_dropped(state, slot, column);
+        }
     });
 }
 

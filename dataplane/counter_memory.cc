@@ -98,7 +98,8 @@ void populate(void* data, std::uint64_t bytes) noexcept {
 void populate(const Slots& slots) noexcept {
     populate(slots.sums(), slots.size() * sizeof(*slots.sums()));
     for (unsigned column = 0; column < kSlotColumns; ++column) {
-        populate(slots.dropped(column), slots.size() * sizeof(SlotDropped));
+        populate(slots.dropped(column), slots.size() * sizeof(DroppedWord));
+        populate(slots.dropped_notes(column), slots.size() * sizeof(DroppedWord));
     }
     populate(slots.notes(), slots.size() * sizeof(*slots.notes()));
 }

@@ -242,13 +242,12 @@ private:
 [[gnu::always_inline]] inline void
 ask_for_counters(const Slots& all, const U32x8& slots, const U32x8& named) noexcept {
     constexpr std::uint32_t kUnit = sizeof(PassedSums);
+    static_assert(sizeof(DroppedWord) == kUnit);
     const auto* const base = reinterpret_cast<const std::byte*>(all.sums());
     const auto dropped_at = static_cast<std::uint32_t>(
         (reinterpret_cast<const std::byte*>(all.dropped(slot_column(0))) - base) / kUnit
     );
-    const U32x8 dropped = as<U32x8>(named != 0);
-    const U32x8 places =
-        slots + (dropped & (slots * (sizeof(SlotDropped) / kUnit - 1) + dropped_at));
+    const U32x8 places = slots + (as<U32x8>(named != 0) & dropped_at);
     std::array<std::uint32_t, kLanes> units{};
     store_lanes(units.data(), places);
 #pragma GCC unroll 8
@@ -275,7 +274,7 @@ public:
 
 private:
     const PassedSums* sums_;
-    const SlotDropped* dropped_;
+    const DroppedWord* dropped_;
     std::array<std::uint32_t, kLanes> named_{};
 };
 

@@ -75,11 +75,7 @@ read_active(const ActiveEntry& entry, const SlotsView::Slot& slot) noexcept {
         out.passed[side] = slot.passed(side);
     }
     for (unsigned column = 0; column < kSlotColumns; ++column) {
-        const SlotDropped& dropped = slot.dropped[column];
-        out.dropped[column] = DropTotals{
-            dropped.frames.read(kAcquire),
-            dropped.flows.read(kAcquire),
-            dropped.bytes.read(kAcquire)};
+        out.dropped[column] = slot.dropped(column);
     }
     if (kind == 0 || (out.epoch & 1U) != 0
         || entry.epoch.load(std::memory_order_relaxed) != out.epoch) {

@@ -1,13 +1,16 @@
 // What one worker counts for subscribers, in slots numbered as slot_layout.h says.
 //
-// 64 bytes a slot, in four arrays, so that what almost all frames touch lies close together: a frame that passes writes 4 bytes of
-// the first array, where eight subscribers share a cache line; one that a rule drops writes the 16 of its column in the second or
-// third; and the fourth is written once in about a thousand frames.
+// 64 bytes a slot, in arrays of their own, so that what almost all frames touch lies close together: a frame that passes writes 4 bytes
+// of the first array, and one that a rule drops the 8 of its column in the second or third, where in each eight subscribers share a
+// cache line. The others hold what these numbers are too short for, noted once in about a thousand frames.
 //
 // Frames and bytes that passed are one number, P = frames + bytes * 2^11, which one addition makes larger. The first array holds
-// P modulo 2^32. The fourth holds how often the highest bit of each part has changed, from which a reader finds what was lost above it:
+// P modulo 2^32. What is noted is how often the highest bit of each part has changed, from which a reader finds what was lost above it:
 // the number of changes is odd where the bit is set, so a reader that looks between the addition and the note of a change sees that it
 // is not noted yet. Those numbers have 32 bits each, whose own highest ones are noted beside them in the same way.
+//
+// What a rule dropped is a number D of three parts that do not carry into each other: frames, flows and bytes. The changes of their
+// highest bits are noted in the same way.
 #pragma once
 
 #include "rules/counter_layout.h"
@@ -20,17 +23,6 @@
 #include <utility>
 
 namespace portcullis {
-
-// What rules dropped in one column of a slot (slot_column()).
-//
-// Frames and flows are counted modulo 2^32: a reader that looks at least once in 2^32 dropped frames
-// of one subscriber (almost five minutes of nothing but its minimum-size frames at 10 Gbit/s) knows the
-// whole. Bytes are whole.
-struct SlotDropped {
-    Counter32 frames;
-    Counter32 flows;  // initial SYNs among them
-    Counter bytes;
-};
 
 inline constexpr unsigned kSlotColumns = 2;
 
@@ -122,6 +114,75 @@ struct Notes {
 
 }  // namespace passed
 
+// D, as above, and what is noted of it.
+//
+// Frames and flows are known modulo 2^32: a reader that looks at least once in 2^32 dropped frames of one subscriber (almost
+// five minutes of nothing but its minimum-size frames at 10 Gbit/s) knows the whole. Bytes are whole: they are known modulo 2^61.
+namespace dropped {
+
+inline constexpr unsigned kFlowsShift = 16;  // initial SYNs among the frames
+inline constexpr unsigned kBytesShift = 32;
+inline constexpr unsigned kFramesBit = kFlowsShift - 1;  // the highest one of each part
+inline constexpr unsigned kFlowsBit = kBytesShift - 1;
+inline constexpr unsigned kBytesBit = 63;
+inline constexpr std::uint64_t kNotedBits = (std::uint64_t{1} << kFramesBit)
+                                            | (std::uint64_t{1} << kFlowsBit)
+                                            | (std::uint64_t{1} << kBytesBit);
+
+// The sum of two numbers part by part, where `highest` has the highest bit of each part. (Lamport: Multiple Byte Processing
+// with Full-Word Instructions, 1975.)
+[[nodiscard]] constexpr std::uint64_t
+add_parts(std::uint64_t a, std::uint64_t b, std::uint64_t highest) noexcept {
+    return ((a & ~highest) + (b & ~highest)) ^ ((a ^ b) & highest);
+}
+
+// D and a frame of `bytes` bytes, less than 2^31, that begins `flows` flows, 0 or 1.
+[[nodiscard]] constexpr std::uint64_t
+plus_frame(std::uint64_t sum, std::uint32_t flows, std::uint32_t bytes) noexcept {
+    const std::uint64_t frame =
+        1U | (std::uint64_t{flows} << kFlowsShift) | (std::uint64_t{bytes} << kBytesShift);
+    return ((sum & ~kNotedBits) + frame)
+           ^ (sum & kNotedBits);  // add_parts(): the frame has no highest bit
+}
+
+// How often those bits have changed, in three parts of 17, 17 and 30 bits.
+namespace changes {
+
+inline constexpr unsigned kFlowsShift = 17;
+inline constexpr unsigned kBytesShift = 34;
+inline constexpr std::uint64_t kLowest =
+    1U | (std::uint64_t{1} << kFlowsShift) | (std::uint64_t{1} << kBytesShift);
+inline constexpr std::uint64_t kHighest = (std::uint64_t{1} << (kFlowsShift - 1))
+                                          | (std::uint64_t{1} << (kBytesShift - 1))
+                                          | (std::uint64_t{1} << 63U);
+
+// `noted` brought up to `sum`, of which at most one change of each bit is not noted.
+[[nodiscard]] constexpr std::uint64_t with(std::uint64_t noted, std::uint64_t sum) noexcept {
+    const std::uint64_t odd = ((sum >> kFramesBit) & 1U)
+                              | (((sum >> kFlowsBit) & 1U) << kFlowsShift)
+                              | ((sum >> kBytesBit) << kBytesShift);
+    return add_parts(noted, (noted ^ odd) & kLowest, kHighest);
+}
+
+}  // namespace changes
+
+// `noted` is brought up to `sum`.
+[[nodiscard]] constexpr DropTotals totals_of(std::uint64_t noted, std::uint64_t sum) noexcept {
+    constexpr std::uint64_t kFramesMask = (std::uint64_t{1} << kFramesBit) - 1;
+    constexpr std::uint64_t kBytesMask = (std::uint64_t{1} << (kBytesBit - kBytesShift)) - 1;
+    constexpr std::uint64_t kChangesMask = (std::uint64_t{1} << changes::kFlowsShift) - 1;
+    const auto counted = [](std::uint64_t changes, std::uint64_t part) {
+        return ((changes & kChangesMask) << kFramesBit) + (part & kFramesMask);
+    };
+    return {
+        counted(noted, sum),
+        counted(noted >> changes::kFlowsShift, sum >> kFlowsShift),
+        ((noted >> changes::kBytesShift) << (kBytesBit - kBytesShift))
+            + ((sum >> kBytesShift) & kBytesMask)};
+}
+
+}  // namespace dropped
+
 using PassedSums = std::array<std::atomic<std::uint32_t>, kDirectionCount>;
 
 // passed::Notes of both directions.
@@ -130,8 +191,10 @@ struct PassedNotes {
     std::array<std::atomic<std::uint32_t>, kDirectionCount> of_changes;  // Changes::half_word()
 };
 
+using DroppedWord = std::atomic<std::uint64_t>;  // D of a column, or what is noted of it
+
 inline constexpr std::size_t kSlotBytes =
-    sizeof(PassedSums) + kSlotColumns * sizeof(SlotDropped) + sizeof(PassedNotes);
+    sizeof(PassedSums) + 2 * kSlotColumns * sizeof(DroppedWord) + sizeof(PassedNotes);
 static_assert(kSlotBytes == 64);
 
 // Slots of one worker in memory that they do not own; all zero is nothing counted. Whoever may write is one thread; any
@@ -150,8 +213,8 @@ public:
     // The first array begins at `memory`, which is aligned to 64 bytes and has bytes_for(count) of them.
     BasicSlots(Of<std::byte>* memory, std::size_t count) noexcept
         : sums_(reinterpret_cast<Of<PassedSums>*>(memory))
-        , dropped_(reinterpret_cast<Of<SlotDropped>*>(memory + padded(count) * sizeof(PassedSums)))
-        , notes_(reinterpret_cast<Of<PassedNotes>*>(dropped_ + kSlotColumns * padded(count)))
+        , dropped_(reinterpret_cast<Of<DroppedWord>*>(sums_ + padded(count)))
+        , notes_(reinterpret_cast<Of<PassedNotes>*>(dropped_ + 2 * kSlotColumns * padded(count)))
         , column_stride_(padded(count))
         , size_(count) {}
 
@@ -162,7 +225,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
     [[nodiscard]] Slot operator[](std::size_t slot) const noexcept {
-        return {sums_[slot], {dropped_ + slot, column_stride_}, notes_[slot]};
+        return {sums_[slot], notes_[slot], {dropped_ + slot, column_stride_}};
     }
 
     // Those from `first` on, `count` of them.
@@ -178,14 +241,18 @@ public:
     // The arrays: for prefetching, and to bring them into memory.
     [[nodiscard]] Of<PassedSums>* sums() const noexcept { return sums_; }
 
-    [[nodiscard]] Of<SlotDropped>* dropped(unsigned column) const noexcept {
+    [[nodiscard]] Of<DroppedWord>* dropped(unsigned column) const noexcept {
         return dropped_ + column * column_stride_;
+    }
+
+    [[nodiscard]] Of<DroppedWord>* dropped_notes(unsigned column) const noexcept {
+        return dropped(kSlotColumns + column);
     }
 
     [[nodiscard]] Of<PassedNotes>* notes() const noexcept { return notes_; }
 
     // Counts a frame of `bytes` bytes, less than 2^20, that passed. If a bit of passed::kNotedBits is set in what it returns,
-    // the slot's note_changes() has to follow before the slot counts another frame.
+    // the slot's note_passed() has to follow before the slot counts another frame.
     [[nodiscard]] std::uint32_t count_passed(std::size_t slot, unsigned side, std::uint32_t bytes)
         const noexcept requires kWritable {
         std::atomic<std::uint32_t>& sum = sums_[slot][side];
@@ -203,17 +270,28 @@ private:
     }
 
     Of<PassedSums>* sums_ = nullptr;
-    Of<SlotDropped>* dropped_ = nullptr;  // column 0's
+    Of<DroppedWord>* dropped_ =
+        nullptr;  // column 0's, then the others', then what is noted of each
     Of<PassedNotes>* notes_ = nullptr;
     std::size_t column_stride_ = 0;  // from one column's to the next one's
     std::size_t size_ = 0;
 };
 
+// Counts a frame in `sum`, which a rule dropped: see dropped::plus_frame(). If a bit of dropped::kNotedBits is set in what
+// it returns, the slot's note_dropped() has to follow before the slot counts another frame.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t
+count_dropped(DroppedWord& sum, std::uint32_t flows, std::uint32_t bytes) noexcept {
+    const std::uint64_t before = sum.load(std::memory_order_relaxed);
+    const std::uint64_t after = dropped::plus_frame(before, flows, bytes);
+    sum.store(after, std::memory_order_release);
+    return before ^ after;
+}
+
 // What was dropped in one slot, by slot_column(rule).
 template <bool kWritable>
 class BasicSlots<kWritable>::DroppedColumns {
 public:
-    DroppedColumns(Of<SlotDropped>* first, std::size_t stride) noexcept
+    DroppedColumns(Of<DroppedWord>* first, std::size_t stride) noexcept
         : first_(first)
         , stride_(stride) {}
 
@@ -222,12 +300,16 @@ public:
         return {first_, stride_};
     }
 
-    [[nodiscard]] Of<SlotDropped>& operator[](unsigned column) const noexcept {
+    [[nodiscard]] Of<DroppedWord>& sum(unsigned column) const noexcept {
         return first_[column * stride_];
     }
 
+    [[nodiscard]] Of<DroppedWord>& noted(unsigned column) const noexcept {
+        return first_[(kSlotColumns + column) * stride_];
+    }
+
 private:
-    Of<SlotDropped>* first_;
+    Of<DroppedWord>* first_;
     std::size_t stride_;
 };
 
@@ -235,44 +317,43 @@ private:
 template <bool kWritable>
 struct BasicSlots<kWritable>::Slot {
     Of<PassedSums>& sums;
-    DroppedColumns dropped;
     Of<PassedNotes>& notes;
+    DroppedColumns columns;
 
     // NOLINTNEXTLINE(google-explicit-constructor): whoever may write may read
     operator typename BasicSlots<false>::Slot() const noexcept requires kWritable {
-        return {sums, dropped, notes};
+        return {sums, notes, columns};
     }
 
     // By direction and verdict: what transmit refused is in here too.
     [[nodiscard]] FrameTotals passed(unsigned side) const noexcept {
-        // Changes are noted after the sum that they are of, and before the next one that has any: notes that are the same before
-        // and after lack one of each bit at the most.
-        // A worker notes one in hundreds of frames; whoever notes all the time, and is none, does not keep a reader.
-        constexpr unsigned kLooksMax = 1'000;
-        passed::Notes noted = noted_changes(side, std::memory_order_acquire);
-        std::uint32_t sum = 0;
-        for (unsigned look = 0; look < kLooksMax; ++look) {
-            sum = sums[side].load(std::memory_order_acquire);
-            const passed::Notes before =
-                std::exchange(noted, noted_changes(side, std::memory_order_acquire));
-            if (noted == before) {
-                break;
-            }
-        }
+        const auto [sum, noted] = look(sums[side], [this, side] {
+            return noted_of_passed(side, std::memory_order_acquire);
+        });
         return passed::totals_of(noted.with(sum), sum);
     }
 
-    // At once at most 2^9 frames and 2^19 bytes.
-    void add_passed(unsigned side, std::uint32_t frames, std::uint32_t bytes)
-        const noexcept requires kWritable {
-        const std::uint32_t sum =
-            sums[side].load(std::memory_order_relaxed) + passed::step(frames, bytes);
-        sums[side].store(sum, std::memory_order_release);
-        note_changes(side);
+    // What rules dropped in `column`, in both directions; all of one moment.
+    [[nodiscard]] DropTotals dropped(unsigned column) const noexcept {
+        const auto [sum, noted] = look(columns.sum(column), [this, column] {
+            return columns.noted(column).load(std::memory_order_acquire);
+        });
+        return dropped::totals_of(dropped::changes::with(noted, sum), sum);
     }
 
-    [[gnu::always_inline]] void note_changes(unsigned side) const noexcept requires kWritable {
-        const passed::Notes noted = noted_changes(side, std::memory_order_relaxed);
+    // Whether rules have dropped anything in any column: cheaper than to ask how much.
+    [[nodiscard]] bool has_dropped() const noexcept {
+        std::uint64_t any = 0;
+        for (unsigned column = 0; column < kSlotColumns; ++column) {
+            any |= columns.sum(column).load(std::memory_order_relaxed)
+                   | columns.noted(column).load(std::memory_order_relaxed);
+        }
+        return any != 0;
+    }
+
+    // Notes what has changed in the sum of what passed.
+    [[gnu::always_inline]] void note_passed(unsigned side) const noexcept requires kWritable {
+        const passed::Notes noted = noted_of_passed(side, std::memory_order_relaxed);
         const passed::Notes all = noted.with(sums[side].load(std::memory_order_relaxed));
         if (all.of_sum != noted.of_sum) {
             notes.of_sum[side].store(all.of_sum.word(), std::memory_order_release);
@@ -282,7 +363,19 @@ struct BasicSlots<kWritable>::Slot {
         }
     }
 
-    // Begins again at zero. A reader that looks meanwhile reads anything, if it reads `passed` alone.
+    // The same of what rules dropped in `column`.
+    [[gnu::always_inline]] void note_dropped(unsigned column) const noexcept requires kWritable {
+        DroppedWord& noted = columns.noted(column);
+        noted.store(
+            dropped::changes::with(
+                noted.load(std::memory_order_relaxed),
+                columns.sum(column).load(std::memory_order_relaxed)
+            ),
+            std::memory_order_release
+        );
+    }
+
+    // Begins again at zero. A reader that looks meanwhile reads anything.
     void clear() const noexcept requires kWritable {
         for (unsigned side = 0; side < kDirectionCount; ++side) {
             sums[side].store(0, std::memory_order_release);
@@ -290,17 +383,33 @@ struct BasicSlots<kWritable>::Slot {
             notes.of_changes[side].store(0, std::memory_order_release);
         }
         for (unsigned column = 0; column < kSlotColumns; ++column) {
-            SlotDropped& one = dropped[column];
-            one.frames.set(0, std::memory_order_release);
-            one.flows.set(0, std::memory_order_release);
-            one.bytes.set(0, std::memory_order_release);
+            columns.sum(column).store(0, std::memory_order_release);
+            columns.noted(column).store(0, std::memory_order_release);
         }
     }
 
 private:
+    // A sum, and what is noted of it, of which at most one change of each bit is lacking. Changes are noted after the sum that they
+    // are of, and before the next one that has any: so much is true of notes that are the same before and after.
+    template <typename Sum, typename ReadNotes>
+    [[nodiscard]] static auto look(const std::atomic<Sum>& at, ReadNotes&& read_notes) noexcept {
+        // A worker notes one in hundreds of frames; whoever notes all the time, and is none, does not keep a reader.
+        constexpr unsigned kLooksMax = 1'000;
+        auto noted = read_notes();
+        Sum sum = 0;
+        for (unsigned look = 0; look < kLooksMax; ++look) {
+            sum = at.load(std::memory_order_acquire);
+            const auto before = std::exchange(noted, read_notes());
+            if (noted == before) {
+                break;
+            }
+        }
+        return std::pair(sum, noted);
+    }
+
     // Of changes first: they are not newer than what they are of.
     [[nodiscard]] passed::Notes
-    noted_changes(unsigned side, std::memory_order order) const noexcept {
+    noted_of_passed(unsigned side, std::memory_order order) const noexcept {
         const std::uint32_t of_changes = notes.of_changes[side].load(order);
         const std::uint64_t of_sum = notes.of_sum[side].load(order);
         return {passed::Changes::of_word(of_sum), passed::Changes::of_half_word(of_changes)};

@@ -6,6 +6,7 @@
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/full_disk.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -24,6 +25,7 @@
 
 using namespace portcullis;
 using namespace std::chrono_literals;
+using portcullis::test::add_dropped;
 using portcullis::test::CounterMemory;
 using portcullis::test::FullDisk;
 using portcullis::test::make_policy;
@@ -56,8 +58,7 @@ const std::string& one_pool() {
 
 // Frames dropped by the first rule: in a slot, and in the totals.
 void drop(CounterMemory& memory, std::uint32_t slot, std::uint32_t frames) {
-    memory.slot(0, slot).dropped[0].frames.add(frames);
-    memory.slot(0, slot).dropped[0].bytes.add(std::uint64_t{frames} * 60);
+    add_dropped(memory.slot(0, slot), 0, {frames, 0, std::uint64_t{frames} * 60});
     memory.worker(0).rules[0].dropped[0].add(frames, std::uint64_t{frames} * 60);
     memory.worker(0).received[0].add(frames, std::uint64_t{frames} * 60);
     memory.worker(0).judged[index_of(Verdict::drop)][0][index_of(Reason::rule)].add(

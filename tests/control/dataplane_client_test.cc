@@ -2,6 +2,7 @@
 #include "control/dataplane_client.h"
 
 #include "tests/control/fake_dataplane.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -15,6 +16,7 @@
 
 using namespace portcullis;
 using namespace std::chrono_literals;
+using portcullis::test::add_dropped;
 using portcullis::test::FakeDataplane;
 using portcullis::test::TempFolder;
 
@@ -46,7 +48,7 @@ TEST_CASE("a client is welcomed and reads the dataplane's counters") {
     FakeDataplane dataplane(folder.path() / "dp.sock", {.workers = 3, .instance = 77});
     dataplane.counters().worker(2).received[0].add(5, 500);
     dataplane.counters().header().slots_used = 10;
-    dataplane.counters().slot(1, 9).dropped[0].frames.add(4);
+    add_dropped(dataplane.counters().slot(1, 9), 0, {4, 0, 0});
 
     const auto client = DataplaneClient::connect(folder.path() / "dp.sock", 1s);
     REQUIRE(client);
@@ -55,8 +57,8 @@ TEST_CASE("a client is welcomed and reads the dataplane's counters") {
     REQUIRE(counters.workers().size() == 3);
     CHECK(counters.workers()[2].received[0].bytes.read() == 500);
     REQUIRE(counters.used_slots(1).size() == 10);
-    CHECK(counters.used_slots(1)[9].dropped[0].frames.read() == 4);
-    CHECK(counters.used_slots(0)[9].dropped[0].frames.read() == 0);
+    CHECK(counters.used_slots(1)[9].dropped(0).frames == 4);
+    CHECK(counters.used_slots(0)[9].dropped(0).frames == 0);
 
     dataplane.counters().header().slots_used = 1'000'000'000;
     CHECK(counters.used_slots(0).size() == dataplane.counters().header().slot_capacity);

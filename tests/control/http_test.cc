@@ -8,6 +8,7 @@
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/http_client.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -28,6 +29,8 @@
 using namespace portcullis;
 using namespace std::chrono_literals;
 using nlohmann::json;
+using portcullis::test::add_dropped;
+using portcullis::test::add_passed;
 using portcullis::test::FakeDataplane;
 using portcullis::test::get;
 using portcullis::test::HttpAnswer;
@@ -167,12 +170,9 @@ TEST_CASE("every route answers, the same over TCP and the Unix socket") {
 TEST_CASE("the API says what was counted, of which policy and by whom") {
     Stage stage;
     auto& counters = stage.dataplane->counters();
-    counters.slot(0, 8).dropped[0].frames.add(5);
-    counters.slot(0, 8).dropped[0].flows.add(4);
-    counters.slot(0, 8).dropped[0].bytes.add(300);
-    counters.slot(1, 8).add_passed(1, 7, 420);
-    counters.slot(1, 9).dropped[1].frames.add(9);
-    counters.slot(1, 9).dropped[1].bytes.add(90);
+    add_dropped(counters.slot(0, 8), 0, {5, 4, 300});
+    add_passed(counters.slot(1, 8), 1, 7, 420);
+    add_dropped(counters.slot(1, 9), 1, {9, 0, 90});
     counters.worker(1).rules[0].dropped[0].add(5, 300);
     counters.worker(1).judged[1][0][index_of(Reason::rule)].add(14, 390);
     stage.books->look_now();
@@ -575,8 +575,7 @@ TEST_CASE("a client that does not read its subscribers holds up neither others n
     Stage stage;
     auto& counters = stage.dataplane->counters();
     for (std::uint32_t slot = 1; slot < 1'024; ++slot) {
-        counters.slot(0, slot).dropped[0].frames.add(slot);
-        counters.slot(0, slot).dropped[0].bytes.add(slot);
+        add_dropped(counters.slot(0, slot), 0, {slot, 0, slot});
     }
     stage.books->look_now();
     std::vector<HttpClient> lazy;
@@ -597,8 +596,7 @@ TEST_CASE("the limit of series holds over HTTP") {
     options.series_max = 10;
     Stage stage({}, options);
     for (std::uint32_t slot = 1; slot <= 25; ++slot) {
-        stage.dataplane->counters().slot(0, slot).dropped[0].frames.add(1);
-        stage.dataplane->counters().slot(0, slot).dropped[0].bytes.add(1);
+        add_dropped(stage.dataplane->counters().slot(0, slot), 0, {1, 0, 1});
     }
     stage.books->look_now();
     CHECK_THAT(

@@ -5,6 +5,7 @@
 #include "control/subscriber_series.h"
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -22,6 +23,7 @@
 
 using namespace portcullis;
 using namespace std::chrono_literals;
+using portcullis::test::add_dropped;
 using portcullis::test::FakeDataplane;
 using portcullis::test::make_policy;
 using portcullis::test::pool_text;
@@ -64,8 +66,7 @@ struct Stage {
     }
 
     void drop(std::uint32_t slot, unsigned column, std::uint32_t frames) {
-        dataplane.counters().slot(0, slot).dropped[column].frames.add(frames);
-        dataplane.counters().slot(0, slot).dropped[column].bytes.add(frames);
+        add_dropped(dataplane.counters().slot(0, slot), column, {frames, 0, frames});
     }
 
     [[nodiscard]] std::string metrics() {

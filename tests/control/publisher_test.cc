@@ -5,6 +5,7 @@
 #include "rules/image.h"
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -18,6 +19,7 @@
 
 using namespace portcullis;
 using namespace std::chrono_literals;
+using portcullis::test::add_dropped;
 using portcullis::test::FakeDataplane;
 using portcullis::test::make_policy;
 using portcullis::test::policy_text;
@@ -163,8 +165,7 @@ TEST_CASE("control that restarts finds its policy in force and publishes nothing
         Control control(folder.path());
         REQUIRE(control.publisher->apply(policy));
     }
-    dataplane.counters().slot(0, 3).dropped[0].frames.add(7);
-    dataplane.counters().slot(0, 3).dropped[0].bytes.add(420);
+    add_dropped(dataplane.counters().slot(0, 3), 0, {7, 0, 420});
     Control control(folder.path());
     const auto outcome = control.publisher->apply(policy);
     REQUIRE(outcome);

@@ -11,6 +11,7 @@
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/full_disk.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -27,6 +28,7 @@
 
 using namespace portcullis;
 using namespace std::chrono_literals;
+using portcullis::test::add_dropped;
 using portcullis::test::CounterMemory;
 using portcullis::test::FakeDataplane;
 using portcullis::test::make_policy;
@@ -59,9 +61,7 @@ double seconds_of(const char* what, Action&& action) {
 
 void drop_everywhere(CounterMemory& memory) {
     for (std::uint32_t slot = 1; slot <= kSubscribers; ++slot) {
-        memory.slot(0, slot).dropped[0].frames.add(slot);
-        memory.slot(0, slot).dropped[0].flows.add(1);
-        memory.slot(0, slot).dropped[0].bytes.add(std::uint64_t{slot} * 60);
+        add_dropped(memory.slot(0, slot), 0, {slot, 1, std::uint64_t{slot} * 60});
     }
 }
 

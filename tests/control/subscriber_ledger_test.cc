@@ -6,6 +6,7 @@
 #include "control/subscriber_cursor.h"
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -14,6 +15,7 @@
 #include <string>
 
 using namespace portcullis;
+using portcullis::test::add_dropped;
 using portcullis::test::CounterMemory;
 using portcullis::test::make_policy;
 using portcullis::test::pool_text;
@@ -63,9 +65,7 @@ Books books_of(const SubscriberLedger& ledger) {
 }
 
 void drop(const Slots::Slot& slot, unsigned column, std::uint32_t frames, std::uint32_t flows = 0) {
-    slot.dropped[column].frames.add(frames);
-    slot.dropped[column].flows.add(flows);
-    slot.dropped[column].bytes.add(std::uint64_t{frames} * 60);
+    add_dropped(slot, column, {frames, flows, std::uint64_t{frames} * 60});
 }
 
 bool fold(SubscriberLedger& ledger, CounterMemory& memory) {

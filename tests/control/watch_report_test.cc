@@ -5,6 +5,7 @@
 #include "control/watch_json.h"
 #include "tests/control/fake_dataplane.h"
 #include "tests/control/policies.h"
+#include "tests/rules/slot_memory.h"
 
 #include <catch2/catch.hpp>
 
@@ -15,6 +16,7 @@
 
 using namespace portcullis;
 using namespace std::chrono_literals;
+using portcullis::test::add_dropped;
 using portcullis::test::CounterMemory;
 using portcullis::test::make_policy;
 using portcullis::test::pool_text;
@@ -247,8 +249,7 @@ TEST_CASE("the bookkeeper's summary tells suspects, and when a subscriber was se
     WatchTable table = memory.watch(0);
     const std::uint32_t now_s = monotonic_seconds();
     attempt(table, "100.64.0.7", kSmtpRule, 60, 1, now_s);
-    memory.slot(0, 8).dropped[0].frames.add(60);  // slot 1 is 100.64.0.0
-    memory.slot(0, 8).dropped[0].bytes.add(3'600);
+    add_dropped(memory.slot(0, 8), 0, {60, 0, 3'600});  // slot 1 is 100.64.0.0
     keeper.dataplane_found(memory.map(), true);
     keeper.policy_effective(running(pool_text("100.64.0.0/24")));
     keeper.look_now();

@@ -1,5 +1,7 @@
 #include "dataplane/counter_memory.h"
 
+#include "tests/rules/slot_memory.h"
+
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 
 using namespace portcullis;
 using namespace portcullis::dataplane;
+using portcullis::test::add_passed;
 
 namespace {
 
@@ -120,7 +123,7 @@ TEST_CASE("a reader sees what a worker counts, and its final values when the dat
     const Reader reader(memory->descriptor(), memory->header().memory_bytes);
     CHECK(reader.worker(2).turns.read() == 0);
     memory->worker(2).turns.add(7);
-    memory->slots(1)[999].add_passed(0, 2, 120);
+    add_passed(memory->slots(1)[999], 0, 2, 120);
     CHECK(reader.worker(2).turns.read() == 7);
     CHECK(reader.slot(1, 999).passed(0).bytes == 120);
     memory->worker(2).turns.add(1);
@@ -156,7 +159,7 @@ TEST_CASE("an active subscriber's place counts behind the slots of all others") 
     const AddressWords prefix{0x2001'0DB8'0000'0100U, 0};
     const std::uint32_t place = table.find(Family::ipv6, prefix, 56, 1, true);
     REQUIRE(place < 64);
-    memory.slots(1)[1'000 + place].add_passed(0, 1, 60);
+    add_passed(memory.slots(1)[1'000 + place], 0, 1, 60);
     const Reader reader(memory.descriptor(), memory.header().memory_bytes);
     const auto& entry = reinterpret_cast<const ActiveEntry*>(
         reader.data() + active_offset(reader.header(), 1)
@@ -197,7 +200,7 @@ TEST_CASE("without room for active subscribers there is no table") {
 
 TEST_CASE("populating slots changes no counter") {
     CounterMemory memory = make(small_shape());
-    memory.slots(0)[500].add_passed(0, 3, 180);
+    add_passed(memory.slots(0)[500], 0, 3, 180);
     memory.populate_slots(1'000);
     memory.populate_active();
     memory.populate_watch();

@@ -32,6 +32,7 @@
 using namespace portcullis;
 using namespace portcullis::dataplane;
 using namespace portcullis::dataplane::test;
+using portcullis::test::add_passed;
 
 namespace {
 
@@ -300,8 +301,8 @@ TEST_CASE("a subscriber's frame is counted when a part of the counter is full") 
     constexpr std::uint32_t kBytes = 1U << 20U;
     const Slots& slots = bench.slots.slots();
     for (const unsigned side : {0U, 1U}) {
-        slots[kSubscriberSlot].add_passed(side, kFrames / 2, kBytes / 2);
-        slots[kSubscriberSlot].add_passed(side, kFrames / 2 - 1, kBytes / 2 - 60);
+        add_passed(slots[kSubscriberSlot], side, kFrames / 2, kBytes / 2);
+        add_passed(slots[kSubscriberSlot], side, kFrames / 2 - 1, kBytes / 2 - 60);
         REQUIRE(slots.notes()[kSubscriberSlot].of_sum[side].load() == 0);
     }
     bench.arrive(bench.inside, tcp_frame(ipv4(100, 64, 0, 8), kServer, 443, 200));

@@ -55,7 +55,7 @@ TEST_CASE("frames to port 25 are dropped, others pass, each with its record and 
     CHECK(worker.transmitted[0].frames.read() == 666);
     CHECK(worker.rules[0].dropped_flows.read() == 334);
     const SlotsView::Slot slot = judged.process->counters().used_slots(0)[kSubscriberSlot];
-    CHECK(slot.dropped[0].frames.read() == 334);
+    CHECK(slot.dropped(0).frames == 334);
     CHECK(slot.passed(0).frames == 666);
 
     const std::vector<VerdictRecord> records = judged.process->records();

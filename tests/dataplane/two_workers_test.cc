@@ -388,9 +388,9 @@ TEST_CASE("two workers count every frame of the same subscribers once, each its 
             CAPTURE(number);
             const Count& out = outbound.dropped_of[number];
             const Count& in = inbound.dropped_of[number];
-            const SlotDropped& dropped = bench->slot(worker, number).dropped[0];
-            REQUIRE(dropped.frames.read() == out.frames + in.frames);
-            REQUIRE(dropped.bytes.read() == out.bytes + in.bytes);
+            const DropTotals dropped = bench->slot(worker, number).dropped(0);
+            REQUIRE(dropped.frames == out.frames + in.frames);
+            REQUIRE(dropped.bytes == out.bytes + in.bytes);
         }
         CHECK(bench->nobodys_slot(worker).passed(0) == Count{});
         CHECK(bench->nobodys_slot(worker).passed(1) == Count{});

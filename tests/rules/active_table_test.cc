@@ -11,6 +11,8 @@
 #include <vector>
 
 using namespace portcullis;
+using portcullis::test::add_dropped;
+using portcullis::test::add_passed;
 
 namespace {
 
@@ -75,7 +77,7 @@ TEST_CASE("a flood of sources seen once does not drive out a subscriber that is 
         (void)table.find(number, 1);
         places.push_back(table.find(number, 1));  // the second frame
         REQUIRE(places.back() != ActiveTable::kNoPlace);
-        table.slots[places.back()].add_passed(0, 2, 120);
+        add_passed(table.slots[places.back()], 0, 2, 120);
     }
     for (std::uint64_t spoofed = 1'000'000; spoofed < 1'200'000; ++spoofed) {
         (void)table.find(spoofed, 2);
@@ -106,12 +108,12 @@ TEST_CASE("a place changes hands after its subscriber was idle, and counts from 
     for (std::uint64_t number = 0; number < ActiveTable::kWays; ++number) {
         (void)table.find(number, 1);
         const std::uint32_t place = table.find(number, 1);
-        table.slots[place].dropped[0].frames.add(9);
+        add_dropped(table.slots[place], 0, {9, 0, 0});
     }
     CHECK(table.find(100, ActiveTable::kIdleSeconds) == ActiveTable::kNoPlace);
     const std::uint32_t place = table.find(100, 1 + ActiveTable::kIdleSeconds);
     REQUIRE(place != ActiveTable::kNoPlace);
-    CHECK(table.slots[place].dropped[0].frames.read() == 0);
+    CHECK(table.slots[place].dropped(0).frames == 0);
     const auto seen = read_active(table.entries[place], table.slots[place]);
     REQUIRE(seen);
     CHECK(to_string(seen->prefix) == "2001:db8:0:6400::/56");
@@ -136,7 +138,7 @@ TEST_CASE("a reader never takes one subscriber's counts for another's") {
     std::thread writer([&] {
         for (std::uint64_t number = 1; !stop.load(std::memory_order_relaxed); ++number) {
             const std::uint32_t place = table.find(number % 5000 + 1, 1);
-            table.slots[place].add_passed(0, 1, static_cast<std::uint32_t>(number % 5000 + 1));
+            add_passed(table.slots[place], 0, 1, static_cast<std::uint32_t>(number % 5000 + 1));
         }
     });
     unsigned seen = 0;

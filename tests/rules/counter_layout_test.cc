@@ -1,5 +1,7 @@
 // Counters add up, whatever they and what is added are.
-#include "rules/slot_counters.h"
+#include "rules/counter_layout.h"
+
+#include "rules/watch_table.h"
 
 #include <catch2/catch.hpp>
 
@@ -24,16 +26,15 @@ TEST_CASE("a counter carries beyond 32 bits") {
 }
 
 TEST_CASE("a counter of 32 bits begins again, and leaves its neighbours alone") {
-    SlotDropped dropped;
-    dropped.frames.set(std::numeric_limits<std::uint32_t>::max());
-    dropped.flows.set(std::numeric_limits<std::uint32_t>::max());
-    dropped.bytes.set(7);
-    dropped.frames.add(1);
-    CHECK(dropped.frames.read() == 0);
-    CHECK(dropped.flows.read() == std::numeric_limits<std::uint32_t>::max());
-    dropped.flows.add(3);
-    CHECK(dropped.flows.read() == 2);
-    CHECK(dropped.bytes.read() == 7);
+    WatchedRule rule;
+    rule.frames.set(std::numeric_limits<std::uint32_t>::max());
+    rule.flows.set(std::numeric_limits<std::uint32_t>::max());
+    rule.frames.add(1);
+    CHECK(rule.frames.read() == 0);
+    CHECK(rule.flows.read() == std::numeric_limits<std::uint32_t>::max());
+    rule.flows.add(3);
+    CHECK(rule.flows.read() == 2);
+    CHECK(rule.frames.read() == 0);
 }
 
 TEST_CASE("frames and their bytes are two numbers") {

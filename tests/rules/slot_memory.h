@@ -55,4 +55,40 @@ inline void set_passed(const Slots::Slot& slot, unsigned side, const FrameTotals
     slot.notes.of_changes[side].store(of_changes.half_word());
 }
 
+// Adds to what passed, at once at most 2^9 frames and 2^19 bytes. A reader may look.
+inline void
+add_passed(const Slots::Slot& slot, unsigned side, std::uint32_t frames, std::uint32_t bytes) {
+    slot.sums[side].store(
+        slot.sums[side].load(std::memory_order_relaxed) + passed::step(frames, bytes),
+        std::memory_order_release
+    );
+    slot.note_passed(side);
+}
+
+// As if rules had dropped `totals` in `column`, frame by frame. No reader may look meanwhile.
+inline void set_dropped(const Slots::Slot& slot, unsigned column, const DropTotals& totals) {
+    constexpr std::uint64_t kFramesMask = (std::uint64_t{1} << dropped::kFlowsShift) - 1;
+    constexpr std::uint64_t kChangesMask = (std::uint64_t{1} << dropped::changes::kFlowsShift) - 1;
+    constexpr unsigned kBytesBelow = dropped::kBytesBit - dropped::kBytesShift;
+    const std::uint64_t sum = (totals.frames & kFramesMask)
+                              | ((totals.flows & kFramesMask) << dropped::kFlowsShift)
+                              | (totals.bytes << dropped::kBytesShift);
+    const std::uint64_t noted =
+        ((totals.frames >> dropped::kFramesBit) & kChangesMask)
+        | (((totals.flows >> dropped::kFramesBit) & kChangesMask) << dropped::changes::kFlowsShift)
+        | ((totals.bytes >> kBytesBelow) << dropped::changes::kBytesShift);
+    slot.columns.sum(column).store(sum);
+    slot.columns.noted(column).store(noted);
+}
+
+// The same of `more` than there is.
+inline void add_dropped(const Slots::Slot& slot, unsigned column, const DropTotals& more) {
+    const DropTotals before = slot.dropped(column);
+    set_dropped(
+        slot,
+        column,
+        {before.frames + more.frames, before.flows + more.flows, before.bytes + more.bytes}
+    );
+}
+
 }  // namespace portcullis::test

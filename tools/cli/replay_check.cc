@@ -134,10 +134,8 @@ private:
                 return;
             }
             for (unsigned column = 0; column < kSlotColumns; ++column) {
-                const SlotDropped& dropped = slots[slot].dropped[column];
-                counted[column].add(
-                    {dropped.frames.read(), dropped.bytes.read(), dropped.flows.read()}
-                );
+                const DropTotals dropped = slots[slot].dropped(column);
+                counted[column].add({dropped.frames, dropped.bytes, dropped.flows});
             }
             for (unsigned side = 0; side < kDirectionCount; ++side) {
                 const FrameTotals totals = slots[slot].passed(side);

@@ -1,6 +1,7 @@
 // The pieces of a replay that need no dataplane: the TSV, the sums, and the check that holds them against counters.
 #include "rules/policy_text.h"
 #include "tests/control/fake_dataplane.h"
+#include "tests/rules/slot_memory.h"
 #include "tests/rules/written_address.h"
 #include "tests/tools/cli/pcap_bytes.h"
 #include "tools/cli/compiled_policy.h"
@@ -21,6 +22,8 @@
 namespace portcullis::cli {
 namespace {
 
+using test::add_dropped;
+using test::add_passed;
 using test::prefix;
 
 constexpr const char* kPolicy = R"(version = 1
@@ -214,12 +217,9 @@ struct Books {
         worker.rules[0].dropped_flows.add(1);
         worker.rules[1].dropped[0].add(1, 70);
         const Slots::Slot slot = memory.slot(0, 10);
-        slot.dropped[0].frames.add(1);
-        slot.dropped[0].flows.add(1);
-        slot.dropped[0].bytes.add(60);
-        slot.dropped[1].frames.add(1);
-        slot.dropped[1].bytes.add(70);
-        memory.slot(0, 0).add_passed(0, 1, 1000);
+        add_dropped(slot, 0, {1, 1, 60});
+        add_dropped(slot, 1, {1, 0, 70});
+        add_passed(memory.slot(0, 0), 0, 1, 1000);
     }
 
     [[nodiscard]] std::string faults(std::uint64_t frames = 3) const {
@@ -276,7 +276,7 @@ TEST_CASE("every contradiction between the accounts is found and has its figures
         );
     }
     SECTION("a subscriber's drops") {
-        books.memory.slot(0, 10).dropped[1].frames.add(1);
+        add_dropped(books.memory.slot(0, 10), 1, {1, 0, 0});
         CHECK(
             books.faults()
             == "INTERNAL ERROR: subscriber 100.64.0.9, dropped: counted 2 frames, 70 bytes, 0 "
@@ -285,7 +285,7 @@ TEST_CASE("every contradiction between the accounts is found and has its figures
         );
     }
     SECTION("nobody's frames") {
-        books.memory.slot(0, 0).add_passed(0, 1, 60);
+        add_passed(books.memory.slot(0, 0), 0, 1, 60);
         CHECK_THAT(
             books.faults(), Catch::Contains("the unattributed slot, passed: counted 2 frames")
         );
