@@ -1,7 +1,8 @@
-// The subcommand memory: what policies and counters take.
+// The subcommand memory: what policies and counters take, and what counting in so much memory costs.
 #include "bench/command.h"
 #include "bench/profile.h"
 #include "bench/progress_line.h"
+#include "bench/random_counts.h"
 #include "bench/report_text.h"
 #include "dataplane/counter_memory.h"
 #include "rules/policy_compiler.h"
@@ -36,6 +37,7 @@ struct MemoryRow {
     std::uint32_t slots = 0;
     std::uint64_t image_bytes = 0;
     std::uint64_t resident_bytes = 0;  // that the counters of one worker added to this process
+    RandomCountCycles count_cycles;    // of as many slots as there are subscribers
 
     [[nodiscard]] double bytes_per_slot() const noexcept {
         return static_cast<double>(resident_bytes) / static_cast<double>(slots);
@@ -84,6 +86,7 @@ Result<MemoryRow> measure(std::uint32_t subscribers, std::uint32_t exemptions) {
     }
     counters.value().populate_slots(out.slots);
     out.resident_bytes = resident_bytes() - before;
+    out.count_cycles = time_random_counts(counters.value().slots(0), subscribers);
     return out;
 }
 
@@ -94,7 +97,9 @@ Json to_json(const MemoryRow& row) {
         {"slots", row.slots},
         {"image_bytes", row.image_bytes},
         {"counter_resident_bytes", row.resident_bytes},
-        {"bytes_per_slot", row.bytes_per_slot()}};
+        {"bytes_per_slot", row.bytes_per_slot()},
+        {"cycles_per_random_count", row.count_cycles.everywhere},
+        {"cycles_per_random_count_in_some_lines", row.count_cycles.in_some_lines}};
 }
 
 std::string to_text(const std::vector<MemoryRow>& rows, cli::TextStyle style) {
@@ -105,7 +110,9 @@ std::string to_text(const std::vector<MemoryRow>& rows, cli::TextStyle style) {
          {"image bytes", Align::right},
          {"slots", Align::right},
          {"counters resident", Align::right},
-         {"bytes a slot", Align::right}}
+         {"bytes a slot", Align::right},
+         {"cycles a count", Align::right},
+         {"in 1 line of 8", Align::right}}
     );
     for (const MemoryRow& row : rows) {
         table.add_row(
@@ -114,7 +121,9 @@ std::string to_text(const std::vector<MemoryRow>& rows, cli::TextStyle style) {
              row.image_bytes,
              std::uint64_t{row.slots},
              row.resident_bytes,
-             fixed(row.bytes_per_slot(), 1)}
+             fixed(row.bytes_per_slot(), 1),
+             fixed(row.count_cycles.everywhere, 1),
+             fixed(row.count_cycles.in_some_lines, 1)}
         );
     }
     return table.render(style);
@@ -157,8 +166,9 @@ cli::ExitStatus run(const MemoryOptions& options, cli::Console& console) {
 }  // namespace
 
 void add_memory(CLI::App& app, Action& action) {
-    CLI::App* const command =
-        app.add_subcommand("memory", "What policies and the counters of one worker take");
+    CLI::App* const command = app.add_subcommand(
+        "memory", "What policies and the counters of one worker take, and random counting costs"
+    );
     const auto options = std::make_shared<MemoryOptions>();
     command
         ->add_option(
@@ -180,6 +190,11 @@ void add_memory(CLI::App& app, Action& action) {
         "slots that the\npolicy names are in memory, in whole pages (2 MiB where huge "
         "ones are free). Every subscriber has a\nslot in the IPv4 pool and one in the "
         "IPv6 pool.\n\n"
+        "Cycles (of the TSC) are those of counting a frame for a random subscriber, 64 asked for "
+        "and "
+        "then counted, and\nnothing else; and the same for subscribers in one cache line of eight, "
+        "in as "
+        "many pages: an eighth of the memory,\nand as many addresses to translate.\n\n"
         "Example:\n"
         "  portcullis-bench memory --subscribers 1000000 --json\n"
     );

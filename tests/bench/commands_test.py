@@ -54,6 +54,8 @@ class CommandsTest(unittest.TestCase):
             # In whole huge pages, and what the process takes besides.
             self.assertLess(row["counter_resident_bytes"], 64 * row["slots"] + 8 * 2**20)
             self.assertGreater(row["counter_resident_bytes"], 64 * row["slots"] - 8 * 2**20)
+            self.assertGreater(row["cycles_per_random_count"], 0)
+            self.assertGreater(row["cycles_per_random_count_in_some_lines"], 0)
         self.assertGreater(out["rows"][1]["image_bytes"], out["rows"][0]["image_bytes"])
 
     def test_stages(self):
