@@ -2,6 +2,7 @@
 
 #include "rules/policy_bundle.h"
 #include "rules/quoted_text.h"
+#include "rules/table_reader.h"
 #include "tools/cli/compiled_policy.h"
 #include "tools/cli/table.h"
 
@@ -185,9 +186,21 @@ void print_shadow(const Json& answer, Console& console) {
     }
 }
 
+// For people: said whether portcullis-control answers or not. Programs get its own answer.
+bool is_mistyped(const ExemptOptions& options, Console& console) {
+    const auto error = options.json ? std::nullopt : prefix_error(options.subscriber);
+    if (error) {
+        print_errors(console, {*error});
+    }
+    return error.has_value();
+}
+
 }  // namespace
 
 ExitStatus run_exempt_add(const ExemptOptions& options, Console& console) {
+    if (is_mistyped(options, console)) {
+        return ExitStatus::no;
+    }
     Json body = {
         {"subscriber", options.subscriber},
         {"rules", options.rules},
@@ -209,6 +222,9 @@ ExitStatus run_exempt_add(const ExemptOptions& options, Console& console) {
 }
 
 ExitStatus run_exempt_remove(const ExemptOptions& options, Console& console) {
+    if (is_mistyped(options, console)) {
+        return ExitStatus::no;
+    }
     std::string path = "/api/v1/exemptions?subscriber=" + percent_encoded(options.subscriber);
     if (!options.rules.empty()) {
         path += "&rule=" + percent_encoded(options.rules.front());

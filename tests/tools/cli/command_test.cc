@@ -376,5 +376,29 @@ TEST_CASE("what changes a control that is not there could not run") {
     }
 }
 
+TEST_CASE("a mistyped subscriber is told, whether control answers or not") {
+    const Shell shell;
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"add", "--rule", "smtp", "--reason", "test"}, {"remove"}}) {
+        INFO(words.front());
+        const auto exempt = [&](const std::string& subscriber) {
+            std::vector<std::string> all = {"exempt"};
+            all.insert(all.end(), words.begin(), words.end());
+            all.insert(all.end(), {subscriber, "--socket", "absent.sock"});
+            return shell.run(all);
+        };
+        const Outcome mistyped = exempt("100.64.0.300");
+        CHECK(mistyped.status == ExitStatus::no);
+        CHECK_THAT(
+            mistyped.err,
+            Catch::StartsWith("portcullis: '100.64.0.300' is not an address or prefix")
+        );
+        const Outcome cut_short = exempt("100.64.7.9/24");
+        CHECK(cut_short.status == ExitStatus::no);
+        CHECK_THAT(cut_short.err, Catch::Contains("the prefix is 100.64.7.0/24"));
+        CHECK(exempt("100.64.7.9").status == ExitStatus::could_not_run);
+    }
+}
+
 }  // namespace
 }  // namespace portcullis::cli
