@@ -191,10 +191,8 @@ void add_memory(CLI::App& app, Action& action) {
         "ones are free). Every subscriber has a\nslot in the IPv4 pool and one in the "
         "IPv6 pool.\n\n"
         "Cycles (of the TSC) are those of counting a frame for a random subscriber, 64 asked for "
-        "and "
-        "then counted, and\nnothing else; and the same for subscribers in one cache line of eight, "
-        "in as "
-        "many pages: an eighth of the memory,\nand as many addresses to translate.\n\n"
+        "and then\ncounted, and nothing else; and the same for subscribers in one cache line of "
+        "eight, in as many\npages: an eighth of the memory, and as many addresses to translate.\n\n"
         "Example:\n"
         "  portcullis-bench memory --subscribers 1000000 --json\n"
     );

@@ -53,8 +53,7 @@ double time_counts(const Slots& slots, std::uint32_t count, Place&& place) {
     for (unsigned run = 0; run < kRuns; ++run) {
         const std::uint64_t begin = rte_rdtsc();
         for (unsigned burst = 0; burst < kBurstsPerRun; ++burst) {
-            std::array<std::uint32_t, dataplane::kBurstMax>
-                drawn;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+            std::array<std::uint32_t, dataplane::kBurstMax> drawn{};
             for (std::uint32_t& slot : drawn) {
                 slot = place(draws.below(count));
                 rte_prefetch1(slots.sums() + slot);

@@ -270,8 +270,7 @@ private:
     }
 
     Of<PassedSums>* sums_ = nullptr;
-    Of<DroppedWord>* dropped_ =
-        nullptr;  // column 0's, then the others', then what is noted of each
+    Of<DroppedWord>* dropped_ = nullptr;  // by column, then what is noted of each
     Of<PassedNotes>* notes_ = nullptr;
     std::size_t column_stride_ = 0;  // from one column's to the next one's
     std::size_t size_ = 0;
