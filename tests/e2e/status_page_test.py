@@ -164,6 +164,14 @@ class StatusPageTest(unittest.TestCase):
             self.browser.run("return document.getElementById('plot').getAttribute('aria-label')"),
             r"passed outbound \S+, passed inbound \S+, dropped outbound \S+, dropped inbound \S+")
 
+    def test_it_answers_where_its_address_holds_a_login(self):
+        other = Stage()
+        self.addCleanup(other.close)
+        page = Browser(other)
+        self.addCleanup(page.close)
+        page.open(self.url.replace("http://", "http://ann:secret@"))
+        wait_for(lambda: page.text("version") != "–", "a version on the page", 60)
+
     def test_names_are_text(self):
         names = [row[0] for row in self.rows("top")]
         self.assertIn(EVIL, names)
