@@ -5,6 +5,7 @@ Usage: PORTCULLIS_BIN=build/release/bin tests/e2e/guard_test.py [-v] [TEST...]
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,49 @@ class GuardTest(unittest.TestCase):
             capture_output=True, text=True, timeout=60,
         )
         self.assertEqual(ran.returncode, 0, ran.stderr)
+
+    def show(self, *words, url=None, **environment):
+        return subprocess.run(
+            [BIN / "portcullis", "show", "--json", "--url", url or self.url, *map(str, words)],
+            capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(self.folder), **environment},
+        )  # fmt: skip
+
+    def test_the_command_line_trusts_and_logs_in(self):
+        self.make_certificate()
+        self.make_logins()
+        self.start(
+            "--tls-certificate", self.folder / "certificate.pem", "--tls-key", self.folder / "key.pem",
+            "--password-file", self.folder / "users", "--token-file", self.folder / "tokens",
+        )  # fmt: skip
+        trust = ["--ca-file", self.folder / "certificate.pem"]
+        with_login = self.url.replace("https://", "https://ann:secret@")
+        for words, url in [
+            ([*trust, "--token-file", self.folder / "tokens"], self.url),
+            (trust, with_login),
+        ]:
+            with self.subTest(words=words):
+                shown = self.show(*words, url=url)
+                self.assertEqual(shown.returncode, 0, shown.stderr)
+                self.assertIn("version", json.loads(shown.stdout))
+        nobody = self.show(*trust)
+        self.assertEqual(nobody.returncode, 2)
+        self.assertIn("a login is needed", nobody.stderr)
+        (self.folder / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+        (self.folder / ".netrc").chmod(0o600)
+        self.assertEqual(self.show(*trust).returncode, 0)
+        untrusted = self.show(url=with_login)
+        self.assertEqual(untrusted.returncode, 2)
+        self.assertIn("--ca-file", untrusted.stderr)
+        self.assertIn(f"at {self.url}:", untrusted.stderr)
+        self.assertNotIn("secret", untrusted.stderr)
+        for words, said in [
+            (["--ca-file", self.folder / "absent.pem"], "--ca-file takes certificates in PEM"),
+            ([*trust, "--token-file", self.folder / "absent"], "no token is in"),
+        ]:
+            with self.subTest(said=said):
+                refused = self.show(*words)
+                self.assertEqual(refused.returncode, 2)
+                self.assertIn(said, refused.stderr)
 
     def test_logins_without_tls(self):
         self.make_logins()

@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cstddef>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -30,15 +32,50 @@ std::size_t append(const char* bytes, std::size_t, std::size_t count, void* targ
     return count;
 }
 
-std::string place_of(const ApiAddress& address) {
-    return address.url.empty() ? address.socket.string() : address.url;
+struct FreeText {
+    void operator()(char* text) const noexcept { curl_free(text); }
+};
+
+struct FreeUrl {
+    void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
+};
+
+// Without the login that may stand in it: what is said of the place is seen by others.
+std::string without_login(const std::string& text) {
+    const std::unique_ptr<CURLU, FreeUrl> url(curl_url());
+    char* out = nullptr;
+    if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK
+        || curl_url_set(url.get(), CURLUPART_USER, nullptr, 0) != CURLUE_OK
+        || curl_url_set(url.get(), CURLUPART_PASSWORD, nullptr, 0) != CURLUE_OK
+        || curl_url_get(url.get(), CURLUPART_URL, &out, 0) != CURLUE_OK) {
+        return "the address given";
+    }
+    std::string place = std::unique_ptr<char, FreeText>(out).get();
+    if (place.ends_with('/') && !text.ends_with('/')) {
+        place.pop_back();
+    }
+    return place;
 }
 
-Error no_answer(const ApiAddress& address, const std::string& why) {
-    return {
-        {},
-        "portcullis-control does not answer at " + place_of(address) + ": " + why,
-        "start it, or say where it listens: --socket PATH, or --url http://127.0.0.1:9925"};
+std::string place_of(const ApiAddress& address) {
+    return address.url.empty() ? address.socket.string() : without_login(address.url);
+}
+
+constexpr const char* kStartIt =
+    "start it, or say where it listens: --socket PATH, or --url http://127.0.0.1:9925";
+
+Error no_answer(const ApiAddress& address, const std::string& why, const char* cure = kStartIt) {
+    return {{}, "portcullis-control does not answer at " + place_of(address) + ": " + why, cure};
+}
+
+const char* cure_of(CURLcode result) noexcept {
+    switch (result) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "say who signed its certificate (--ca-file FILE), and call it by a name that stands "
+               "in it";
+    case CURLE_SSL_CACERT_BADFILE: return "--ca-file takes certificates in PEM";
+    default: return kStartIt;
+    }
 }
 
 struct FreeHeaders {
@@ -49,12 +86,34 @@ using Headers = std::unique_ptr<curl_slist, FreeHeaders>;
 
 // The body must live until the transfer has ended.
 void set_body(CURL* handle, const std::string& body, Headers& headers) {
-    headers.reset(curl_slist_append(nullptr, "Content-Type: application/json"));
+    headers.reset(curl_slist_append(headers.release(), "Content-Type: application/json"));
     // Else libcurl waits a second for a "100 Continue" before it sends.
     headers.reset(curl_slist_append(headers.release(), "Expect:"));
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
+}
+
+// A bearer token (RFC 6750 section 2.1), or a login of ~/.netrc, unless one stands in the URL.
+std::optional<Error> set_login(CURL* handle, const ApiAddress& address) {
+    if (address.url.empty()) {
+        return std::nullopt;  // the kernel says who we are
+    }
+    curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_OPTIONAL));
+    if (address.token_file.empty()) {
+        return std::nullopt;
+    }
+    std::ifstream in(address.token_file);
+    std::string token;
+    if (!std::getline(in, token) || token.empty()) {
+        return Error{
+            {},
+            "no token is in " + address.token_file.string(),
+            "--token-file takes a file that can be read, with the token in its first line"};
+    }
+    curl_easy_setopt(handle, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
+    curl_easy_setopt(handle, CURLOPT_XOAUTH2_BEARER, token.c_str());
+    return std::nullopt;
 }
 
 Result<Json> object_of(const ApiAddress& address, const ApiCall& call) {
@@ -102,6 +161,12 @@ Result<ApiAnswer> call_api(const ApiAddress& address, const ApiCall& call) {
     curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, why.data());
     curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &append);
     curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &answer_text);
+    if (const std::optional<Error> error = set_login(handle.get(), address)) {
+        return *error;
+    }
+    if (!address.ca_file.empty()) {
+        curl_easy_setopt(handle.get(), CURLOPT_CAINFO, address.ca_file.c_str());
+    }
     std::string body;
     Headers headers;
     if (call.body) {
@@ -122,7 +187,7 @@ Result<ApiAnswer> call_api(const ApiAddress& address, const ApiCall& call) {
                                        ? std::generic_category().message(static_cast<int>(os_error))
                                    : why[0] != '\0' ? why.data()
                                                     : curl_easy_strerror(result);
-        return no_answer(address, reason);
+        return no_answer(address, reason, cure_of(result));
     }
     ApiAnswer out;
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &out.status);

@@ -17,7 +17,9 @@ inline constexpr std::chrono::seconds kChangeTimeout{180};
 
 struct ApiAddress {
     std::filesystem::path socket = "/run/portcullis/control.sock";
-    std::string url;  // "http://127.0.0.1:9925"; empty: the socket
+    std::string url;                   // "http://127.0.0.1:9925"; empty: the socket
+    std::filesystem::path ca_file;     // who signs its certificate; empty: whom the system trusts
+    std::filesystem::path token_file;  // its first line is shown; empty: no token
 };
 
 // What control answered, refusals included. (Json's move would throw if the library were broken.)

@@ -2,6 +2,7 @@
 
 #include "rules/command_line.h"
 #include "rules/quoted_text.h"
+#include "tools/cli/api_options.h"
 #include "tools/cli/check.h"
 #include "tools/cli/cli_beside.h"
 #include "tools/cli/cli_changes.h"
@@ -113,21 +114,9 @@ void add_explain(CLI::App& app, Action& action) {  // NOLINT(readability-functio
                 "Instead: the policy in force, and what was dropped of the subscriber"
             )
             ->excludes(policy);
-    CLI::Option* const socket =
-        command
-            ->add_option(
-                "--socket", options->address.socket, "The Unix socket of portcullis-control"
-            )
-            ->type_name("PATH")
-            ->capture_default_str()
-            ->needs(live);
-    command
-        ->add_option(
-            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
-        )
-        ->type_name("URL")
-        ->excludes(socket)
-        ->needs(live);
+    for (CLI::Option* const option : add_api_address(*command, options->address)) {
+        option->needs(live);
+    }
     CLI::Option* const source =
         command->add_option("--src", options->source, "Source address of the frame")
             ->type_name("ADDRESS");
@@ -273,19 +262,7 @@ void add_show(CLI::App& app, Action& action) {
         ->type_name("")
         ->check(what)
         ->capture_default_str();
-    CLI::Option* const socket =
-        command
-            ->add_option(
-                "--socket", options->address.socket, "The Unix socket of portcullis-control"
-            )
-            ->type_name("PATH")
-            ->capture_default_str();
-    command
-        ->add_option(
-            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
-        )
-        ->type_name("URL")
-        ->excludes(socket);
+    (void)add_api_address(*command, options->address);
     command
         ->add_option(
             "--top",
@@ -335,19 +312,7 @@ void add_top(CLI::App& app, Action& action) {
         ->check(period)
         ->capture_default_str();
     command->add_flag("--once", options->once, "Look twice, for the rates, and answer once");
-    CLI::Option* const socket =
-        command
-            ->add_option(
-                "--socket", options->address.socket, "The Unix socket of portcullis-control"
-            )
-            ->type_name("PATH")
-            ->capture_default_str();
-    command
-        ->add_option(
-            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
-        )
-        ->type_name("URL")
-        ->excludes(socket);
+    (void)add_api_address(*command, options->address);
     command->add_flag("--json", options->json, "Print a JSON object a line for programs");
     command->footer("On a terminal it fills the screen and takes keys, which it names. Piped, it "
                     "prints a block a look, until\n"

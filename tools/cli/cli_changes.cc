@@ -1,5 +1,6 @@
 #include "tools/cli/cli_changes.h"
 
+#include "tools/cli/api_options.h"
 #include "tools/cli/apply.h"
 
 #include <CLI/CLI.hpp>
@@ -119,19 +120,7 @@ void add_history(CLI::App& app, Action& action) {
     CLI::App* const command =
         app.add_subcommand("history", "List the changes of the policy: who, when, what and why");
     const auto options = std::make_shared<HistoryOptions>();
-    CLI::Option* const socket =
-        command
-            ->add_option(
-                "--socket", options->address.socket, "The Unix socket of portcullis-control"
-            )
-            ->type_name("PATH")
-            ->capture_default_str();
-    command
-        ->add_option(
-            "--url", options->address.url, "Its TCP address instead, such as http://127.0.0.1:9925"
-        )
-        ->type_name("URL")
-        ->excludes(socket);
+    (void)add_api_address(*command, options->address);
     command->add_option("--limit", options->limit, "The last so many")
         ->type_name("N")
         ->capture_default_str();
