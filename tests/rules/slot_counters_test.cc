@@ -12,7 +12,6 @@
 #include <thread>
 
 using namespace portcullis;
-using portcullis::test::add_dropped;
 using portcullis::test::add_passed;
 using portcullis::test::Dice;
 using portcullis::test::set_dropped;
@@ -244,6 +243,8 @@ TEST_CASE("a slot whose parts are all full has dropped something") {
 }
 
 TEST_CASE("no slot's counters lie where another's do, and all lie within the memory") {
+    constexpr std::uint64_t kFrames = std::uint64_t{1} << 20U;  // more than fit in the word alone
+    constexpr std::uint64_t kBytes = std::uint64_t{1} << 40U;
     for (const std::size_t count : {1U, 2U, 3U, 4U, 5U, 1'000U}) {
         CAPTURE(count);
         const SlotMemory memory(count);
@@ -253,8 +254,8 @@ TEST_CASE("no slot's counters lie where another's do, and all lie within the mem
         for (std::size_t i = 0; i < count; ++i) {
             set_passed(slots[i], 0, {2 * kFramesNoted + i, 3 * kBytesNoted + 10 * i});
             set_passed(slots[i], 1, {4 * kFramesNoted + i, 5 * kBytesNoted + 10 * i});
-            add_dropped(slots[i], 0, {static_cast<std::uint32_t>(i + 3), 0, 0});
-            add_dropped(slots[i], 1, {0, static_cast<std::uint32_t>(i + 4), i + 5});
+            set_dropped(slots[i], 0, {kFrames + i, 0, 0});
+            set_dropped(slots[i], 1, {0, kFrames + 2 * i, kBytes + i});
         }
         const SlotsView seen(memory.bytes().data(), count);
         const SlotsView last = seen.part(count - 1, 1);
@@ -262,12 +263,12 @@ TEST_CASE("no slot's counters lie where another's do, and all lie within the mem
             const SlotsView::Slot slot = i + 1 == count ? last[0] : seen[i];
             REQUIRE(is(slot.passed(0), 2 * kFramesNoted + i, 3 * kBytesNoted + 10 * i));
             REQUIRE(is(slot.passed(1), 4 * kFramesNoted + i, 5 * kBytesNoted + 10 * i));
-            REQUIRE(slot.dropped(0).frames == i + 3);
+            REQUIRE(slot.dropped(0).frames == kFrames + i);
             REQUIRE(slot.dropped(0).flows == 0);
             REQUIRE(slot.dropped(0).bytes == 0);
             REQUIRE(slot.dropped(1).frames == 0);
-            REQUIRE(slot.dropped(1).flows == i + 4);
-            REQUIRE(slot.dropped(1).bytes == i + 5);
+            REQUIRE(slot.dropped(1).flows == kFrames + 2 * i);
+            REQUIRE(slot.dropped(1).bytes == kBytes + i);
         }
         for (std::size_t i = 0; i < count; ++i) {
             slots[i].clear();
