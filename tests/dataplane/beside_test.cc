@@ -180,6 +180,26 @@ TEST_CASE("a frame that an exemption lets pass is counted at its place, and no o
     CHECK(worker.counters.rules[kSmtp].exempt_frames[0].read() == 4);
 }
 
+// The policy itself exempts nobody.
+TEST_CASE("an exemption beside the policy is the only one, and saves its subscriber alone") {
+    (void)eal();
+    Worker worker;
+    const ImageBytes image = image_of(kPolicy);
+    ImageView view = view_of(image);
+    worker.state.image = &view;
+    const std::vector<Frame> frames = {
+        tcp_frame(subscriber(7), kServer, 25), tcp_frame(subscriber(8), kServer, 25)};
+    CHECK(worker.judge(frames) == "--");
+    const std::array<OverlayExemption, 1> exemptions = {{{host(7), RuleIndex{kSmtp}, 3}}};
+    const ImageBytes overlay_bytes = compile_overlay(exemptions, view.header->rule_count);
+    const Result<OverlayView> overlay =
+        validate_overlay(overlay_bytes.bytes(), view.header->rule_count);
+    REQUIRE(overlay.has_value());
+    view.overlay = &overlay.value();
+    CHECK(worker.judge(frames) == "+-");
+    CHECK(worker.exemptions[3].frames.read() == 1);
+}
+
 TEST_CASE("a shadow policy counts what differs, exactly, and changes nothing") {
     (void)eal();
     // Drops SMB instead of mail, for subscribers that its own pools number otherwise; a smaller pool of business

@@ -33,6 +33,7 @@ using namespace portcullis;
 using namespace portcullis::dataplane;
 using namespace portcullis::dataplane::test;
 using portcullis::test::add_passed;
+using portcullis::test::set_dropped;
 
 namespace {
 
@@ -319,6 +320,26 @@ TEST_CASE("a subscriber's frame is counted when a part of the counter is full") 
     CHECK(slots[kSubscriberSlot].passed(1).bytes == kBytes - 60 + 300);
     CHECK(slots[kSubscriberSlot + 1].passed(0).frames == 1);
     CHECK(slots[kSubscriberSlot + 1].passed(0).bytes == 200);
+}
+
+TEST_CASE("a subscriber's dropped frame is counted when a part of the counter is full") {
+    (void)eal();
+    Bench bench;
+    const ImageBytes image = image_of(kPolicyText);
+    bench.policies.publish(policy_of(image));
+    bench.housekeeping.look_around();
+    constexpr std::uint64_t kFrames = std::uint64_t{1} << dropped::kFramesBit;
+    const Slots& slots = bench.slots.slots();
+    set_dropped(slots[kSubscriberSlot], 0, {kFrames - 1, 7, 500});
+    REQUIRE(slots.dropped_notes(0)[kSubscriberSlot].load() == 0);
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 25, 200));
+    bench.arrive(bench.inside, tcp_frame(kSubscriber, kServer, 25, 300));
+    bench.run_until_received(2);
+    CHECK(slots.dropped_notes(0)[kSubscriberSlot].load() == 1);
+    const DropTotals dropped = slots[kSubscriberSlot].dropped(0);
+    CHECK(dropped.frames == kFrames + 1);
+    CHECK(dropped.flows == 9);
+    CHECK(dropped.bytes == 1'000);
 }
 
 TEST_CASE("what a rule drops of a subscriber is noted, and nothing else is") {
