@@ -91,7 +91,7 @@ public:
     // Of frame `i`.
     void set(unsigned i, const Outcome& outcome) noexcept {
         judged_.outcomes[i] = outcome;
-        dropped_ |= FrameSet{outcome.verdict == Verdict::drop} << i;
+        dropped_ |= static_cast<FrameSet>(outcome.verdict == Verdict::drop) << i;
         ask_for_counters(slots_, judged_.slots[i], outcome);
     }
 
@@ -164,7 +164,7 @@ FrameSet gather(WorkerState& state, Direction direction, FrameSet which) noexcep
         frame.smarthost = 0;
         frame.exempted = 0;
         frame.index = static_cast<std::uint8_t>(i);
-        far_ends |= FrameSet{to_smarthost} << count;
+        far_ends |= static_cast<FrameSet>(to_smarthost) << count;
         ++count;
     }
     outcomes.tell();

@@ -193,8 +193,10 @@ struct PassedNotes {
 
 using DroppedWord = std::atomic<std::uint64_t>;  // D of a column, or what is noted of it
 
+inline constexpr std::size_t kDroppedArrays = std::size_t{2} * kSlotColumns;
+
 inline constexpr std::size_t kSlotBytes =
-    sizeof(PassedSums) + 2 * kSlotColumns * sizeof(DroppedWord) + sizeof(PassedNotes);
+    sizeof(PassedSums) + kDroppedArrays * sizeof(DroppedWord) + sizeof(PassedNotes);
 static_assert(kSlotBytes == 64);
 
 // Slots of one worker in memory that they do not own; all zero is nothing counted. Whoever may write is one thread; any
@@ -214,7 +216,7 @@ public:
     BasicSlots(Of<std::byte>* memory, std::size_t count) noexcept
         : sums_(reinterpret_cast<Of<PassedSums>*>(memory))
         , dropped_(reinterpret_cast<Of<DroppedWord>*>(sums_ + padded(count)))
-        , notes_(reinterpret_cast<Of<PassedNotes>*>(dropped_ + 2 * kSlotColumns * padded(count)))
+        , notes_(reinterpret_cast<Of<PassedNotes>*>(dropped_ + kDroppedArrays * padded(count)))
         , column_stride_(padded(count))
         , size_(count) {}
 
