@@ -132,7 +132,7 @@ class GuardTest(unittest.TestCase):
         untrusted = self.show(url=with_login)
         self.assertEqual(untrusted.returncode, 2)
         self.assertIn("--ca-file", untrusted.stderr)
-        self.assertIn(f"at {self.url}:", untrusted.stderr)
+        self.assertIn(f"at {self.url}/:", untrusted.stderr)
         self.assertNotIn("secret", untrusted.stderr)
         for words, said in [
             (["--ca-file", self.folder / "absent.pem"], "--ca-file takes certificates in PEM"),

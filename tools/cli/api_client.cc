@@ -42,6 +42,9 @@ struct FreeUrl {
 
 // Without the login that may stand in it: what is said of the place is seen by others.
 std::string without_login(const std::string& text) {
+    if (text.find('@') == std::string::npos) {
+        return text;
+    }
     const std::unique_ptr<CURLU, FreeUrl> url(curl_url());
     char* out = nullptr;
     if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK
@@ -50,11 +53,7 @@ std::string without_login(const std::string& text) {
         || curl_url_get(url.get(), CURLUPART_URL, &out, 0) != CURLUE_OK) {
         return "the address given";
     }
-    std::string place = std::unique_ptr<char, FreeText>(out).get();
-    if (place.ends_with('/') && !text.ends_with('/')) {
-        place.pop_back();
-    }
-    return place;
+    return std::unique_ptr<char, FreeText>(out).get();
 }
 
 std::string place_of(const ApiAddress& address) {
